@@ -1,0 +1,62 @@
+"""The SegOps client that keeps every event on disk until SegOps has accepted it.
+
+import segops_durable as segops
+
+client = segops.SegOpsClient("https://api.segops.ai", "sk_...")
+client.track(user_id="u-123", event_type="order_placed", payload={"total": 42})
+client.shutdown()
+"""
+
+from __future__ import annotations
+
+from segops_durable._version import __version__
+from segops_durable.client import SegOpsClient
+from segops_durable.errors import (
+    ClosedError,
+    ConfigurationError,
+    CredentialsError,
+    DamagedEventError,
+    DeliveryError,
+    IdentityError,
+    InvalidEventError,
+    NotSegOpsError,
+    PendingEventsError,
+    RateLimitedError,
+    RefusedError,
+    SegOpsError,
+    SkippedEventsError,
+    StorageError,
+    UnreachableError,
+    WrongAddressError,
+)
+from segops_durable.events import Context, Event, UserContext
+from segops_durable.signing import sign_user_id
+from segops_durable.status import FlushResult, State, Stats
+
+__all__ = [
+    "ClosedError",
+    "ConfigurationError",
+    "Context",
+    "CredentialsError",
+    "DamagedEventError",
+    "DeliveryError",
+    "Event",
+    "FlushResult",
+    "IdentityError",
+    "InvalidEventError",
+    "NotSegOpsError",
+    "PendingEventsError",
+    "RateLimitedError",
+    "RefusedError",
+    "SegOpsClient",
+    "SegOpsError",
+    "SkippedEventsError",
+    "State",
+    "Stats",
+    "StorageError",
+    "UnreachableError",
+    "UserContext",
+    "WrongAddressError",
+    "__version__",
+    "sign_user_id",
+]

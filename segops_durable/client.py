@@ -1,0 +1,353 @@
+"""`SegOpsClient`: the wiring, and nothing else."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from segops_durable._version import __version__
+from segops_durable.errors import ClosedError, SegOpsError
+from segops_durable.events import (
+    Context,
+    Event,
+    UserContext,
+    encode_event,
+    make_event,
+    make_identify_event,
+)
+from segops_durable.exchange import Exchange
+from segops_durable.flusher import Flusher, Pace
+from segops_durable.handshake import Handshake, identity_of
+from segops_durable.options import Durability, Options, checked_path, options_from_env
+from segops_durable.outbox import NO_IDENTITY, Outbox, find_leftovers
+from segops_durable.status import FlushResult, State, Stats
+from segops_durable.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+
+    import requests
+    from typing_extensions import Self
+
+_log = logging.getLogger("segops_durable")
+
+CHUNK_ROWS = 500
+"""Events in one transaction of `SegOpsClient.track_many`."""
+
+
+class SegOpsClient:
+    """Sends user events to SegOps, and keeps each on disk until SegOps has accepted it.
+
+    A drop-in for the official client. Safe for use by many threads. Make one for each
+    process, after any fork. `Options` tells what each argument means, its unit and default.
+
+    Raises:
+        ConfigurationError: A ValueError that names the option.
+        StorageError: The outbox cannot be opened.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        api_key: str,
+        *,
+        get_user: Callable[[], UserContext] | None = None,
+        batch: bool = True,
+        batch_size: int = 20,
+        flush_interval: float = 5.0,
+        on_error: Callable[[SegOpsError], object] | None = None,
+        timeout: float = 10.0,
+        queue_path: str | os.PathLike[str] | None = None,
+        durability: Durability = "full",
+        max_retries: int = 3,
+        shutdown_timeout: float = 5.0,
+        http_session: requests.Session | None = None,
+        allow_insecure: bool = False,
+    ) -> None:
+        self._start(
+            Options(
+                api_url=api_url,
+                api_key=api_key,
+                get_user=get_user,
+                batch=batch,
+                batch_size=batch_size,
+                flush_interval=flush_interval,
+                on_error=on_error,
+                timeout=timeout,
+                queue_path=checked_path(queue_path),
+                durability=durability,
+                max_retries=max_retries,
+                shutdown_timeout=shutdown_timeout,
+                http_session=http_session,
+                allow_insecure=allow_insecure,
+            )
+        )
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> SegOpsClient:  # noqa: ANN401 - Options checks each
+        """Make a client of ``SEGOPS_API_URL``, ``SEGOPS_API_KEY``, ``SEGOPS_QUEUE_PATH``, ….
+
+        Args:
+            **overrides: The constructor's arguments; they win over the environment.
+
+        Raises:
+            ConfigurationError: A required variable is missing, or one cannot be read.
+        """
+        if "queue_path" in overrides:
+            overrides["queue_path"] = checked_path(overrides["queue_path"])
+        client = cls.__new__(cls)
+        client._start(options_from_env(**overrides))  # noqa: SLF001 - its own class
+        return client
+
+    def _start(self, options: Options) -> None:
+        self._options = options
+        self._closing = False
+        self._result: FlushResult | None = None
+        self._shutting_down = threading.RLock()  # a signal handler may shut down as well
+        self._last_error: SegOpsError | None = None
+        self._outbox = Outbox(
+            options.outbox_path,
+            api_url=options.api_url,
+            key_fingerprint=options.key_fingerprint,
+            durability=options.durability,
+        )
+        self._exchange = Exchange(
+            options.api_url,
+            timeout=options.timeout,
+            user_agent=f"segops-durable/{__version__}",
+            session=options.http_session,
+        )
+        self._handshake = (
+            Handshake(self._exchange, options.api_key, options.get_user)
+            if options.has_public_key
+            else None
+        )
+        self._flusher = Flusher(
+            self._outbox,
+            Transport(self._exchange, options.api_key, self._handshake),
+            _pace_of(options),
+            self._report,
+        )
+        _warn_of_leftovers(options)
+        self._pid = os.getpid()
+        atexit.register(self._at_exit)
+        self._flusher.start()
+
+    def track(
+        self,
+        event: Event | Mapping[str, Any] | None = None,
+        *,
+        user_id: str | None = None,
+        event_type: str | None = None,
+        occurred_at: str | datetime | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store an event; it is on disk when this returns. Never waits for the network.
+
+        Args:
+            event: An `Event` or a dict, instead of the keywords.
+            user_id: Your identifier for the user.
+            event_type: A snake_case name, e.g. ``page_viewed``.
+            occurred_at: ISO 8601 text with a zone, or an aware datetime. Defaults to now.
+            payload: Any properties; `Event` says which types. Defaults to none.
+
+        Raises:
+            InvalidEventError: A ValueError that names the field and the value.
+            StorageError: It could not be stored, or it is unknown whether it was.
+            ClosedError: The client is shut down.
+        """
+        self._store([make_event(event, user_id, event_type, occurred_at, payload)])
+
+    def track_many(self, events: Iterable[Event | Mapping[str, Any]]) -> int:
+        """Store many events, 500 to a transaction: each chunk is stored whole or not at all.
+
+        The chunks before a failing one stay stored.
+
+        Args:
+            events: Events or dicts; an iterator is read as it goes.
+
+        Returns:
+            How many were stored.
+
+        Raises:
+            InvalidEventError: One of them cannot be sent; its chunk was not stored.
+            StorageError: A chunk could not be stored, or it is unknown whether it was.
+            ClosedError: The client is shut down.
+        """
+        stored = 0
+        chunk: list[Event] = []
+        for event in events:
+            chunk.append(make_event(event))
+            if len(chunk) == CHUNK_ROWS:
+                self._store(chunk)
+                stored += len(chunk)
+                chunk = []
+        if chunk:
+            self._store(chunk)
+        return stored + len(chunk)
+
+    def identify(
+        self,
+        context: Context | Mapping[str, Any] | None = None,
+        *,
+        user_id: str | None = None,
+        traits: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store what is known of a user, as a ``context_identified`` event.
+
+        Args:
+            context: A `Context` or a dict, instead of the keywords.
+            user_id: Your identifier for the user.
+            traits: Properties of the user. Defaults to none.
+
+        Raises:
+            InvalidEventError: A ValueError that names the field and the value.
+            StorageError: It could not be stored, or it is unknown whether it was.
+            ClosedError: The client is shut down.
+        """
+        self._store([make_identify_event(context, user_id, traits)])
+
+    def flush(self, timeout: float | None = None) -> FlushResult:
+        """Send now, and wait until all that was stored before is settled or a round fails.
+
+        Does not raise for what could not be sent: the result says it, and
+        `FlushResult.raise_for_pending` raises it.
+
+        Args:
+            timeout: Seconds to wait at most. Defaults to as long as a round takes.
+
+        Raises:
+            ClosedError: The client is shut down.
+        """
+        if self._closing:
+            raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")
+        return self._flusher.flush(timeout)
+
+    def shutdown(self, timeout: float | None = None) -> FlushResult:
+        """Make one last effort to send, then stop. What is left waits on disk.
+
+        Safe to call twice; the second call returns the first one's result. At a normal
+        interpreter exit the same is done for a client that was not shut down.
+
+        Args:
+            timeout: Seconds for all of it. Defaults to the option `shutdown_timeout`.
+        """
+        self._closing = True
+        with self._shutting_down:
+            if self._result is None:
+                patience = self._options.shutdown_timeout if timeout is None else timeout
+                self._result = self._shut_down(time.monotonic() + patience)
+            return self._result
+
+    def close(self) -> None:
+        """Shut down; for code that closes things."""
+        self.shutdown()
+
+    def reset_session(self) -> None:
+        """Forget the session tokens of a public key, so that the next batch mints anew."""
+        if self._handshake is not None:
+            self._handshake.forget()
+
+    def stats(self) -> Stats:
+        """Say how the client and its outbox stand; cheap, however much waits.
+
+        Raises:
+            ClosedError: The client is shut down.
+        """
+        counts = self._outbox.counts()
+        accepted_at = counts.last_accepted_at
+        return Stats(
+            pending=counts.pending,
+            dead=counts.dead,
+            oldest_age=None if counts.oldest_at is None else max(0, time.time() - counts.oldest_at),
+            queue_bytes=counts.queue_bytes,
+            accepted_total=counts.accepted_total,
+            state=State.CLOSED if self._closing else self._flusher.state,
+            last_error=self._last_error,
+            last_accepted_at=accepted_at
+            if accepted_at is None
+            else datetime.fromtimestamp(accepted_at, timezone.utc),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    def __repr__(self) -> str:
+        return f"SegOpsClient({self._options!r})"
+
+    def _store(self, events: list[Event]) -> None:
+        if self._closing:
+            raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")
+        encoded = [encode_event(event) for event in events]
+        self._outbox.append(encoded, self._identity())
+        self._flusher.notice(len(encoded))
+
+    def _identity(self) -> str:
+        """Whose events are tracked now: asked when they are tracked, not when they are sent."""
+        if self._handshake is None:
+            return NO_IDENTITY
+        get_user = self._options.get_user
+        context = get_user() if get_user is not None else None
+        return identity_of(context or UserContext(), self._outbox.anonymous_id)
+
+    def _at_exit(self) -> None:
+        if os.getpid() == self._pid:  # a forked child has nothing to send
+            self.shutdown()
+
+    def _shut_down(self, deadline: float) -> FlushResult:
+        atexit.unregister(self._at_exit)
+        try:
+            return self._flusher.flush(max(0.0, deadline - time.monotonic()))
+        finally:
+            self._flusher.stop(deadline - time.monotonic())
+            self._outbox.close()
+            self._exchange.close()
+
+    def _report(self, error: SegOpsError) -> None:
+        """Tell `on_error`; what it raises is logged, and does not stop the flusher."""
+        self._last_error = error
+        if self._options.on_error is None:
+            _log.warning("%s", error)
+            return
+        try:
+            self._options.on_error(error)
+        except Exception:  # noqa: BLE001 - the user's code may raise anything
+            _log.exception("on_error raised while it was told: %s", error)
+
+
+def _pace_of(options: Options) -> Pace:
+    attempts = options.max_retries + 1
+    return Pace(
+        batch_size=options.batch_size,
+        wake_at=options.batch_size if options.batch else 1,
+        flush_interval=options.flush_interval,
+        max_retries=options.max_retries,
+        longest_round=options.flush_interval + attempts * (options.timeout + attempts),
+    )
+
+
+def _warn_of_leftovers(options: Options) -> None:
+    if options.queue_path is not None:
+        return
+    for path, waiting in find_leftovers(options.outbox_path, options.api_url):
+        _log.warning(
+            "%d events wait in %s, tracked under another API key; "
+            "to send them under this one, make a client with queue_path=%r",
+            waiting,
+            path,
+            str(path),
+        )

@@ -1,0 +1,115 @@
+"""One bounded HTTP exchange: a POST, and an answer that is capped in time and size.
+
+What `requests` does for a browser is switched off for a machine: a redirect would turn the
+POST into a GET whose 200 says nothing, and ``~/.netrc`` would replace the API key.
+"""
+
+from __future__ import annotations
+
+import time
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
+
+import requests
+import urllib3
+
+from segops_durable.verdicts import Answer, Meaning, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_ANSWER_BYTES = 64 * 1024
+_MAX_DETAIL = 300
+
+
+class HeaderAuth(requests.auth.AuthBase):
+    """Sets the Authorization header last, where ``~/.netrc`` can no longer replace it."""
+
+    def __init__(self, scheme: str, credential: str) -> None:
+        self._value = f"{scheme} {credential}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Authorise a request that is ready to be sent."""
+        request.headers["Authorization"] = self._value
+        return request
+
+    def __repr__(self) -> str:
+        return "HeaderAuth(…)"
+
+
+class Exchange:
+    """POSTs JSON to one SegOps over a kept connection. For one thread at a time.
+
+    Args:
+        api_url: Where SegOps is.
+        timeout: Seconds for a request.
+        user_agent: The ``User-Agent`` header.
+        session: The session to use; None makes one that is closed with this.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        *,
+        timeout: float,
+        user_agent: str,
+        session: requests.Session | None = None,
+    ) -> None:
+        self._api_url = api_url
+        self._timeout = timeout
+        self._user_agent = user_agent
+        self._owned = session is None
+        self._session = session or _new_session()
+
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        auth: HeaderAuth,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer | Verdict:
+        """POST a body; a `Verdict` instead of an `Answer` says why there was none."""
+        deadline = time.monotonic() + self._timeout
+        try:
+            with self._session.post(
+                self._api_url + path,
+                data=body,
+                headers={
+                    "Content-Type": "application/json",
+                    "Accept": "application/json",
+                    "User-Agent": self._user_agent,
+                    **(headers or {}),
+                },
+                auth=auth,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return Answer(response.status_code, response.headers, _read(response, deadline))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            # OSError: a CA bundle that is not there
+            detail = f"{type(error).__name__}: {error}"
+            return Verdict(Meaning.UNREACHABLE, detail=detail[:_MAX_DETAIL])
+
+    def close(self) -> None:
+        """Close the connections that this made; a session that was handed in stays open."""
+        if self._owned:
+            self._session.close()
+
+
+def _new_session() -> requests.Session:
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a portal's would stick
+    return session
+
+
+def _read(response: requests.Response, deadline: float) -> bytes | None:
+    """Read the body byte by byte, as the timeout of `requests` is for each read anew."""
+    body = bytearray()
+    for chunk in response.iter_content(chunk_size=1):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            return None
+        if time.monotonic() > deadline:
+            raise requests.Timeout("the answer took longer than the timeout in all")
+    return bytes(body)

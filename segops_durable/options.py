@@ -1,0 +1,265 @@
+"""The options of a client: checked once, then frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import math
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from urllib.parse import SplitResult, urlsplit
+
+import platformdirs
+
+from segops_durable.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import requests
+
+    from segops_durable.errors import SegOpsError
+    from segops_durable.events import UserContext
+
+Durability = Literal["full", "normal"]
+
+MAX_BATCH_SIZE = 500
+"""Events in one request at most (public SegOps documentation)."""
+
+_KEY = re.compile(r"(?P<kind>sk|pk)_[A-Za-z0-9_.~+/=-]+")
+_LONGEST_WAIT = 86_400.0 * 365
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Options:
+    """Everything that a client can be told, validated on construction.
+
+    Attributes:
+        api_url: Where SegOps is, e.g. ``https://api.segops.ai``. ``https`` unless the host
+            is loopback or `allow_insecure` is set.
+        api_key: A secret key (``sk_…``), or a public key (``pk_…``) on a device.
+        get_user: For a public key: who is using the device now. Defaults to a visitor.
+        batch: Collect events into batches; False sends after every call. Defaults to True.
+        batch_size: Events in a request, 1 to 500. Defaults to 20.
+        flush_interval: Seconds between two looks at the outbox. Defaults to 5.
+        on_error: Called with each `SegOpsError` that delivery meets, on the flusher's
+            thread. Defaults to the logger ``segops_durable``.
+        timeout: Seconds for a request. Defaults to 10.
+        queue_path: The outbox file. Defaults to a file in the user's state directory, one
+            for each `api_url` and key.
+        durability: ``full``: an event survives a power cut once `track` has returned;
+            ``normal``: a kill, but perhaps not a power cut. Defaults to ``full``.
+        max_retries: Further requests for a batch in a round after a 5xx or a broken
+            connection; after them the batch waits for the next round. Defaults to 3.
+        shutdown_timeout: Seconds for the last effort at shutdown. Defaults to 5.
+        http_session: A `requests.Session` to send with, e.g. for a proxy or a private CA.
+            Defaults to a new one.
+        allow_insecure: Allow ``http://`` to another host. Defaults to False.
+
+    Raises:
+        ConfigurationError: A ValueError that names the option and its value; a key is
+            never repeated.
+    """
+
+    api_url: str
+    api_key: str = field(repr=False)
+    get_user: Callable[[], UserContext] | None = None
+    batch: bool = True
+    batch_size: int = 20
+    flush_interval: float = 5.0
+    on_error: Callable[[SegOpsError], object] | None = None
+    timeout: float = 10.0
+    queue_path: Path | None = None
+    durability: Durability = "full"
+    max_retries: int = 3
+    shutdown_timeout: float = 5.0
+    http_session: requests.Session | None = None
+    allow_insecure: bool = False
+
+    def __post_init__(self) -> None:
+        _check_key(self.api_key)
+        object.__setattr__(self, "api_url", _checked_url(self.api_url, self.allow_insecure))
+        _check_integer("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
+        _check_integer("max_retries", self.max_retries, 0, 1000)
+        _check_seconds("flush_interval", self.flush_interval, zero=False)
+        _check_seconds("timeout", self.timeout, zero=False)
+        _check_seconds("shutdown_timeout", self.shutdown_timeout, zero=True)
+        if self.durability not in {"full", "normal"}:
+            _refuse("durability", 'must be "full" or "normal"', self.durability)
+        for name in ("get_user", "on_error"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                _refuse(name, "must be callable", value)
+
+    def __repr__(self) -> str:
+        return (
+            f"Options(api_url={self.api_url!r}, api_key={masked(self.api_key)!r}, "
+            f"queue_path={str(self.outbox_path)!r}, durability={self.durability!r})"
+        )
+
+    @property
+    def has_public_key(self) -> bool:
+        """Whether the key goes through the session handshake (``pk_…``)."""
+        return self.api_key.startswith("pk_")
+
+    @property
+    def key_fingerprint(self) -> str:
+        """A short hash that tells two keys apart and gives neither away."""
+        return hashlib.sha256(f"segops_durable\0{self.api_key}".encode()).hexdigest()[:16]
+
+    @property
+    def outbox_path(self) -> Path:
+        """`queue_path`, or its default."""
+        if self.queue_path is not None:
+            return self.queue_path
+        tenant = hashlib.sha256(f"{self.api_url}\0{self.key_fingerprint}".encode()).hexdigest()
+        return default_directory() / f"outbox-{tenant[:12]}.db"
+
+
+def options_from_env(environ: Mapping[str, str] | None = None, **overrides: Any) -> Options:  # noqa: ANN401 - Options checks each
+    """Make `Options` of ``SEGOPS_…`` environment variables; keyword arguments win.
+
+    Read are ``SEGOPS_API_URL`` and ``SEGOPS_API_KEY`` (required), ``SEGOPS_QUEUE_PATH``,
+    ``SEGOPS_DURABILITY``, ``SEGOPS_BATCH``, ``SEGOPS_BATCH_SIZE``, ``SEGOPS_FLUSH_INTERVAL``,
+    ``SEGOPS_TIMEOUT``, ``SEGOPS_MAX_RETRIES``, ``SEGOPS_SHUTDOWN_TIMEOUT`` and
+    ``SEGOPS_ALLOW_INSECURE``. An empty variable counts as unset.
+
+    Raises:
+        ConfigurationError: A required variable is missing, or one cannot be read.
+    """
+    env = os.environ if environ is None else environ
+    found = {
+        name: _read(f"SEGOPS_{name.upper()}", env[f"SEGOPS_{name.upper()}"], read)
+        for name, read in _READERS.items()
+        if env.get(f"SEGOPS_{name.upper()}")
+    }
+    chosen = {**found, **overrides}
+    for name in ("api_url", "api_key"):
+        if name not in chosen:
+            variable = f"SEGOPS_{name.upper()}"
+            raise ConfigurationError(
+                f"{name} is not set", field=name, hint=f"Set the environment variable {variable}"
+            )
+    return Options(**chosen)
+
+
+def default_directory() -> Path:
+    """The per-user directory that holds outboxes when no `queue_path` is given."""
+    return platformdirs.user_state_path("segops-durable", appauthor=False)
+
+
+def checked_path(value: str | os.PathLike[str] | None) -> Path | None:
+    """Make a `queue_path` absolute, so that a later chdir does not move the outbox.
+
+    Raises:
+        ConfigurationError: It is no path.
+    """
+    if value is None:
+        return None
+    try:
+        path = Path(value).expanduser().absolute()
+    except (TypeError, RuntimeError):
+        _refuse("queue_path", "must be a path", value)
+    if not path.name or "\0" in str(path):
+        _refuse("queue_path", "must be the path of a file", value)
+    return path
+
+
+def masked(api_key: str) -> str:
+    """A key as it may be shown: its kind, and nothing else."""
+    return f"{api_key[:3]}…" if _KEY.fullmatch(api_key) else "…"
+
+
+def _refuse(name: str, problem: str, value: object) -> NoReturn:
+    raise ConfigurationError(f"{name} {problem}, got {value!r}", field=name)
+
+
+def _check_key(api_key: object) -> None:
+    if isinstance(api_key, str) and _KEY.fullmatch(api_key):
+        return
+    if isinstance(api_key, str) and api_key.startswith("mk_"):
+        problem, hint = (
+            "is a management key (mk_…)",
+            "Management keys never ingest; use sk_… or pk_…",
+        )
+    else:
+        problem, hint = "is malformed", "A key is sk_… or pk_…, without spaces or line breaks"
+    raise ConfigurationError(f"api_key {problem}", field="api_key", hint=hint)
+
+
+def _checked_url(value: object, allow_insecure: bool) -> str:  # noqa: FBT001 - private, one caller
+    if not isinstance(value, str):
+        _refuse("api_url", "must be a string", value)
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        _refuse("api_url", "must be a URL", value)
+    if parts.scheme not in {"https", "http"} or not host:
+        _refuse("api_url", "must be an http(s) URL with a host", value)
+    if parts.username is not None or parts.query or parts.fragment:
+        problem = "must not carry a user name, a query or a fragment"
+        raise ConfigurationError(f"api_url {problem}", field="api_url")
+    if any(not character.isprintable() or character.isspace() for character in value):
+        _refuse("api_url", "must not have spaces or control characters", value)
+    _check_secure(parts, host, value, allow_insecure=allow_insecure)
+    return value.rstrip("/")
+
+
+def _check_secure(parts: SplitResult, host: str, value: str, *, allow_insecure: bool) -> None:
+    if parts.scheme == "http" and not allow_insecure and not _is_loopback(host):
+        raise ConfigurationError(
+            f"api_url must be https, got {value!r}",
+            field="api_url",
+            hint="Pass allow_insecure=True to send keys and events unencrypted",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _check_integer(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        _refuse(name, f"must be an integer from {low} to {high}", value)
+
+
+def _check_seconds(name: str, value: object, *, zero: bool) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and math.isfinite(value) and 0 <= value <= _LONGEST_WAIT and (zero or value):  # type: ignore[arg-type,operator]  # is_number says so
+        return
+    _refuse(name, f"must be a {'' if zero else 'positive '}number of seconds", value)
+
+
+def _read(variable: str, text: str, read: Callable[[str], Any]) -> Any:  # noqa: ANN401 - the reader's type
+    try:
+        return read(text)
+    except (KeyError, ValueError):
+        _refuse(variable, "cannot be read", text)
+
+
+def _flag(text: str) -> bool:
+    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
+        text.strip().lower()
+    ]
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "api_url": str,
+    "api_key": str,
+    "queue_path": checked_path,
+    "durability": str,
+    "batch": _flag,
+    "batch_size": int,
+    "flush_interval": float,
+    "timeout": float,
+    "max_retries": int,
+    "shutdown_timeout": float,
+    "allow_insecure": _flag,
+}

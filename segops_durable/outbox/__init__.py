@@ -1,0 +1,29 @@
+"""The queue on disk: append, take the next batch, settle it. `outbox.outbox` has the contract."""
+
+from __future__ import annotations
+
+from segops_durable.outbox.leftovers import find_leftovers
+from segops_durable.outbox.outbox import Outbox
+from segops_durable.outbox.rows import (
+    NO_IDENTITY,
+    Batch,
+    Counts,
+    Letter,
+    Row,
+    Settlement,
+    Take,
+    Taken,
+)
+
+__all__ = [
+    "NO_IDENTITY",
+    "Batch",
+    "Counts",
+    "Letter",
+    "Outbox",
+    "Row",
+    "Settlement",
+    "Take",
+    "Taken",
+    "find_leftovers",
+]

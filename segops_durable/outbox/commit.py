@@ -1,0 +1,106 @@
+"""Group commit: one fsync for all the threads that wait for one.
+
+The first thread to arrive opens a group and leads it: it waits for the write gate, and
+whoever arrives meanwhile joins. Past the gate it closes the group, commits all its rows in
+one transaction, and lets the others go on. They wake one another in a chain, each as the
+one before it gets going: waking them all at once makes them fight for the interpreter and
+costs a quarter of the throughput.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import TYPE_CHECKING
+
+from segops_durable.errors import SegOpsError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from segops_durable.outbox.rows import NewRow
+    from segops_durable.outbox.store import Store
+
+MAX_GROUP_ROWS = 256
+
+
+class _Group:
+    """Rows that will be committed together, and the lock that their threads wait on."""
+
+    def __init__(self) -> None:
+        self.leader = threading.get_ident()
+        self.rows: list[NewRow] = []
+        self.error: BaseException | None = None
+        self.finished = threading.Lock()
+        self.finished.acquire()
+
+
+class GroupCommit:
+    """Appends rows to the store, many threads to a transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._open_group: _Group | None = None
+        self._joining = threading.RLock()  # reentrant: a signal handler may call in again
+
+    def append(self, rows: Sequence[NewRow]) -> None:
+        """Store rows, all of them or none; they are durable when this returns.
+
+        Raises:
+            StorageError: They could not be stored, or it is unknown whether they were.
+            ClosedError: The outbox is closed, or was opened by another process.
+        """
+        self._store.check_usable()
+        group = self._join(rows)
+        if group.leader != threading.get_ident():
+            with group.finished:  # and let the next in the chain go on
+                pass
+        else:
+            self._lead(group)
+        if group.error is not None:
+            raise self._for_this_thread(group.error)
+
+    def _join(self, rows: Sequence[NewRow]) -> _Group:
+        with self._joining:
+            group = self._open_group
+            if group is None:
+                group = self._open_group = _Group()
+            elif group.leader == threading.get_ident():
+                raise StorageError(
+                    f"a signal handler interrupted a write to {self._store.path}",
+                    path=str(self._store.path),
+                    hint="Let the handler set a flag, and call the client outside it",
+                )
+            group.rows.extend(rows)
+            if len(group.rows) >= MAX_GROUP_ROWS:
+                self._open_group = None
+            return group
+
+    def _lead(self, group: _Group) -> None:
+        try:
+            with self._store.transaction() as queue:
+                self._close(group)
+                queue.insert_all(group.rows)
+        except BaseException as error:
+            group.error = error
+            self._close(group)
+            raise
+        finally:
+            group.finished.release()
+
+    def _close(self, group: _Group) -> None:
+        with self._joining:
+            if self._open_group is group:
+                self._open_group = None
+
+    def _for_this_thread(self, error: BaseException) -> SegOpsError:
+        """A new error for each follower: a traceback belongs to one thread."""
+        if isinstance(error, SegOpsError):
+            return copy.copy(error)
+        failure = StorageError(
+            f"the commit to {self._store.path} was interrupted ({type(error).__name__})",
+            path=str(self._store.path),
+            hint="Whether the event is stored is unknown",
+        )
+        failure.__cause__ = error
+        return failure

@@ -1,0 +1,179 @@
+"""The queue on disk.
+
+What it promises:
+
+1. When `append` returns, the events survive ``kill -9`` at any instant, and under
+   ``durability="full"`` a power cut at any instant. If it raises, their fate is unknown,
+   and never silently so.
+2. A row leaves for two reasons only: it is settled, because SegOps has answered for it, or
+   its bytes no longer match their checksum, and then it is kept in the dead letters.
+3. What is sent is what was stored, byte for byte, in batches that are written down before
+   they are sent: a crash re-sends the batch that was in flight, unchanged, with its key.
+4. Any process may append. One at a time is the sender, and the kernel frees its place
+   when it dies.
+5. Opening does not read the rows, however many wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from segops_durable.errors import ConfigurationError
+from segops_durable.filelock import FileLock
+from segops_durable.outbox.batches import Batches
+from segops_durable.outbox.commit import GroupCommit
+from segops_durable.outbox.rows import NO_IDENTITY, Counts, Settlement, Take, Taken, new_row
+from segops_durable.outbox.store import QUEUE, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from segops_durable.options import Durability
+
+_log = logging.getLogger("segops_durable")
+
+_LAST_ID = f"SELECT seq FROM sqlite_sequence WHERE name = '{QUEUE}'"
+_COUNTS = f"""
+SELECT
+    coalesce(({_LAST_ID}), 0),
+    removed,
+    accepted,
+    last_accepted_at,
+    (SELECT timestamp FROM {QUEUE} ORDER BY _id LIMIT 1),
+    (SELECT count(*) FROM dead_letters)
+FROM tally
+"""
+
+
+class Outbox:
+    """The queue on disk; this module's docstring has its contract.
+
+    Args:
+        path: The file, absolute; made if it is not there.
+        api_url: Whose events these are: an outbox serves one SegOps for life.
+        key_fingerprint: A hash of the API key, to notice that it was rotated.
+        durability: ``full`` (power cuts) or ``normal`` (kills). Defaults to ``full``.
+
+    Raises:
+        StorageError: The file cannot be opened.
+        ConfigurationError: The file belongs to another `api_url`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        api_url: str,
+        key_fingerprint: str,
+        durability: Durability = "full",
+    ) -> None:
+        self.path = path
+        self._store = Store(path, durability)
+        self._sender: FileLock | None = None
+        self._sender_guard = threading.Lock()
+        try:
+            meta = self._bind(api_url, key_fingerprint)
+        except BaseException:
+            self._store.close()
+            raise
+        self.anonymous_id = meta["anonymous_id"]
+        self._commit = GroupCommit(self._store)
+        self._batches = Batches(self._store, meta["uuid"])
+
+    def append(self, events: Sequence[bytes], identity: str = NO_IDENTITY) -> None:
+        """Store encoded events, all of them or none; durable when this returns.
+
+        Raises:
+            StorageError: They could not be stored, or it is unknown whether they were.
+            ClosedError: The outbox is closed, or was opened by another process.
+        """
+        now = time.time()
+        self._commit.append([new_row(event, now, identity) for event in events])
+
+    def try_become_sender(self) -> bool:
+        """Become, or remain, the one sender among all processes; say whether that is so."""
+        with self._sender_guard:
+            if self._sender is not None:
+                return True
+            lock = FileLock(self.path.with_name(self.path.name + ".sender"))
+            if not lock.try_acquire():
+                lock.close()
+                return False
+            self._sender = lock
+            return True
+
+    def resign_as_sender(self) -> None:
+        """Let another process send. Safe to call when this one is not the sender."""
+        with self._sender_guard:
+            if self._sender is not None:
+                self._sender.close()
+                self._sender = None
+
+    def take(self, take: Take) -> Taken:
+        """Take the next batch, marked in flight on disk. Only the sender may."""
+        return self._batches.take(take)
+
+    def settle(self, settlement: Settlement, then: Take) -> Taken:
+        """Remove an answered batch and take the next, in one transaction."""
+        return self._batches.settle(settlement, then)
+
+    def counts(self) -> Counts:
+        """Say how the outbox stands; the cost does not grow with what waits."""
+        last_id, removed, accepted, accepted_at, oldest_at, dead = self._store.read(_COUNTS)[0]
+        return Counts(
+            pending=last_id - removed,
+            dead=dead,
+            accepted_total=accepted,
+            last_id=last_id,
+            oldest_at=oldest_at,
+            last_accepted_at=accepted_at,
+            queue_bytes=self._store.size(),
+        )
+
+    def has_rows_up_to(self, row_id: int) -> bool:
+        """Whether a row of that id or an older one still waits."""
+        return bool(self._store.read(f"SELECT 1 FROM {QUEUE} WHERE _id <= ? LIMIT 1", (row_id,)))
+
+    def count_up_to(self, row_id: int) -> int:
+        """How many rows of that id or older ones still wait."""
+        sql = f"SELECT count(*) FROM {QUEUE} WHERE _id <= ?"
+        count: int = self._store.read(sql, (row_id,))[0][0]
+        return count
+
+    def check_usable(self) -> None:
+        """Raise what `append` would raise for a closed, forked or interrupted outbox."""
+        self._store.check_usable()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Close the file. Safe to call twice; nothing durable depends on it."""
+        self._store.close(timeout)
+
+    def _bind(self, api_url: str, key_fingerprint: str) -> dict[str, str]:
+        meta = self._meta()
+        if meta.get("api_url", api_url) != api_url:
+            raise ConfigurationError(
+                f"the outbox {self.path} holds events for {meta['api_url']}, got {api_url!r}",
+                field="api_url",
+                hint="Give each api_url its own queue_path",
+            )
+        if meta.get("key") == key_fingerprint:
+            return meta
+        if "key" in meta:
+            _log.info("the API key of %s was rotated; waiting events go out under it", self.path)
+        with self._store.transaction() as queue:
+            fresh = {
+                "api_url": api_url,
+                "uuid": str(uuid.uuid4()),
+                "anonymous_id": str(uuid.uuid4()),
+            }
+            queue.writer.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", fresh.items())
+            queue.writer.execute("INSERT OR REPLACE INTO meta VALUES ('key', ?)", [key_fingerprint])
+        return self._bind(api_url, key_fingerprint)
+
+    def _meta(self) -> dict[str, str]:
+        return dict(self._store.read("SELECT name, value FROM meta"))

@@ -1,0 +1,157 @@
+"""What moves in and out of the outbox, as frozen values."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NO_IDENTITY = ""
+"""The identity of events sent with a secret key: each speaks for its own user."""
+
+
+class NewRow(NamedTuple):
+    """An event on its way in, in the order of the INSERT's columns."""
+
+    data: bytes
+    tracked_at: float
+    crc: int
+    identity: str
+
+
+def new_row(data: bytes, tracked_at: float, identity: str = NO_IDENTITY) -> NewRow:
+    """Make a row of an encoded event, with the checksum that will be verified on the way out."""
+    return NewRow(data, tracked_at, zlib.crc32(data), identity)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stored event, in the order of the SELECT's columns."""
+
+    id: int
+    data: bytes
+    tracked_at: float
+    crc: int
+    identity: str
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the bytes are those that were stored; SQLite itself would not notice."""
+        return zlib.crc32(self.data) == self.crc
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events that are sent in one request, again and again the same until it is settled.
+
+    Attributes:
+        rows: The events, oldest first, all of one identity.
+        key: The ``Idempotency-Key``, the same at every attempt, also after a restart.
+    """
+
+    rows: tuple[Row, ...]
+    key: str
+
+    @property
+    def identity(self) -> str:
+        """Whose events these are; `NO_IDENTITY` under a secret key."""
+        return self.rows[0].identity
+
+    @property
+    def first_id(self) -> int:
+        """The oldest row's id."""
+        return self.rows[0].id
+
+    @property
+    def last_id(self) -> int:
+        """The newest row's id."""
+        return self.rows[-1].id
+
+    @property
+    def body(self) -> bytes:
+        """The request's body: the stored bytes, joined."""
+        return b'{"events":[' + b",".join(row.data for row in self.rows) + b"]}"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """Why rows go to the dead letters.
+
+    Attributes:
+        reason: In words.
+        status: The HTTP status of the answer that refused them, if one did.
+        answer: What the server said.
+    """
+
+    reason: str
+    status: int | None = None
+    answer: str = ""
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What became of a batch: its rows leave the queue.
+
+    Attributes:
+        batch: The batch that SegOps has answered.
+        accepted: How many of its events SegOps accepted.
+        letter: Where given, a copy of the whole batch is kept in the dead letters.
+    """
+
+    batch: Batch
+    accepted: int
+    letter: Letter | None = None
+
+
+@dataclass(frozen=True)
+class Take:
+    """Which batch to take next.
+
+    Attributes:
+        limit: Rows in a batch at most.
+        minimum: Take none unless so many rows wait.
+        skip: Identities to pass over.
+    """
+
+    limit: int
+    minimum: int = 1
+    skip: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The next batch, if there is one, and the damaged rows that were found on the way.
+
+    Attributes:
+        batch: The batch to send now; it is marked in flight, on disk.
+        damaged: Rows whose checksum failed; they are in the dead letters.
+    """
+
+    batch: Batch | None
+    damaged: int = 0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How the outbox stands.
+
+    Attributes:
+        pending: Events that wait to be sent.
+        dead: Rows in the dead letters.
+        accepted_total: Events that SegOps has accepted, ever.
+        last_id: The newest id ever given to a row.
+        oldest_at: Unix time in seconds of the oldest waiting event; None if none waits.
+        last_accepted_at: Unix time in seconds of the last acceptance; None if none yet.
+        queue_bytes: Size of the outbox files on disk.
+    """
+
+    pending: int
+    dead: int
+    accepted_total: int
+    last_id: int
+    oldest_at: float | None
+    last_accepted_at: float | None
+    queue_bytes: int

@@ -1,0 +1,84 @@
+"""What the client says of itself: `FlushResult`, `Stats` and `State`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from segops_durable.errors import PendingEventsError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from segops_durable.errors import SegOpsError
+
+
+class State(str, Enum):
+    """What the flusher is doing."""
+
+    IDLE = "idle"  # nothing to send, or waiting for a batch or the interval
+    SENDING = "sending"  # a round is under way
+    BACKING_OFF = "backing_off"  # the last round failed; the next one waits
+    RATE_LIMITED = "rate_limited"  # SegOps asked for patience
+    UNAUTHORISED = "unauthorised"  # the key is not accepted, or the address is wrong
+    NOT_SEGOPS = "not_segops"  # something else answers: a captive portal, a proxy
+    STANDBY = "standby"  # another process sends for this outbox
+    CLOSED = "closed"  # shut down
+
+
+@dataclass(frozen=True)
+class FlushResult:
+    """How a flush, or a shutdown, ended.
+
+    Attributes:
+        sent: Events that SegOps accepted during the call.
+        pending: Events queued before the call that still wait on disk.
+        dead: Events that went to the dead letters during the call.
+        blocked: Whether sending waits for something that another flush cannot change: a
+            rate limit, a key, an address, or a signature of the events' user.
+    """
+
+    sent: int
+    pending: int
+    dead: int
+    blocked: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything queued before the call has been accepted."""
+        return self.pending == 0 and self.dead == 0
+
+    def raise_for_pending(self) -> None:
+        """Raise unless `ok`.
+
+        Raises:
+            PendingEventsError: Events wait, or were refused.
+        """
+        if not self.ok:
+            raise PendingEventsError(pending=self.pending, dead=self.dead)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """How a client and its outbox stand.
+
+    Attributes:
+        pending: Events that wait on disk.
+        dead: Events in the dead letters.
+        oldest_age: Seconds that the oldest waiting event has waited; None if none waits.
+        queue_bytes: Size of the outbox files.
+        accepted_total: Events that SegOps has accepted from this outbox, ever.
+        state: What the flusher is doing.
+        last_error: The last error that delivery met; None if none since the start.
+        last_accepted_at: When SegOps last accepted events, UTC; None if it never has.
+    """
+
+    pending: int
+    dead: int
+    oldest_age: float | None
+    queue_bytes: int
+    accepted_total: int
+    state: State
+    last_error: SegOpsError | None
+    last_accepted_at: datetime | None

@@ -1,0 +1,74 @@
+"""Sends one batch, once, and judges the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from segops_durable.exchange import HeaderAuth
+from segops_durable.verdicts import Meaning, Verdict, judge_batch
+
+if TYPE_CHECKING:
+    from segops_durable.exchange import Exchange
+    from segops_durable.handshake import Handshake
+
+BATCH_PATH = "/api/ingestion/track/batch/"
+
+
+class Sendable(Protocol):
+    """What a transport needs of a batch."""
+
+    @property
+    def rows(self) -> tuple[object, ...]:
+        """The events; they are counted only."""
+
+    @property
+    def body(self) -> bytes:
+        """The request's body."""
+
+    @property
+    def key(self) -> str:
+        """The ``Idempotency-Key``."""
+
+    @property
+    def identity(self) -> str:
+        """Whose events these are, under a public key."""
+
+
+class Transport:
+    """The way of a batch to SegOps. For one thread at a time.
+
+    Args:
+        exchange: The way to SegOps.
+        api_key: The secret key; for a public one give a `handshake`.
+        handshake: Where tokens come from, under a public key.
+    """
+
+    def __init__(self, exchange: Exchange, api_key: str, handshake: Handshake | None) -> None:
+        self._exchange = exchange
+        self._auth = HeaderAuth("ApiKey", api_key)
+        self._handshake = handshake
+
+    def send(self, batch: Sendable) -> Verdict:
+        """POST a batch and judge the answer. Never raises for what a network can do.
+
+        After a 401 a token is minted anew, once: it may have been revoked.
+        """
+        verdict = self._send_once(batch)
+        if self._handshake is not None and verdict.meaning is Meaning.CREDENTIALS:
+            self._handshake.forget(batch.identity)
+            if verdict.status == 401:  # noqa: PLR2004 - HTTP's own number
+                return self._send_once(batch)
+        return verdict
+
+    def _send_once(self, batch: Sendable) -> Verdict:
+        auth: HeaderAuth | Verdict = self._auth
+        if self._handshake is not None:
+            auth = self._handshake.authorise(batch.identity)
+        if isinstance(auth, Verdict):
+            return auth
+        answer = self._exchange.post(
+            BATCH_PATH, batch.body, auth, headers={"Idempotency-Key": batch.key}
+        )
+        if isinstance(answer, Verdict):
+            return answer
+        return judge_batch(answer, len(batch.rows))
