@@ -1,0 +1,184 @@
+"""Running the sandbox: in a thread, for tests; or in the foreground, for the command line."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from segops_durable.sandbox.app import App, Connections
+from segops_durable.sandbox.faults import Faults
+from segops_durable.sandbox.settings import Settings
+from segops_durable.sandbox.store import Store
+
+if TYPE_CHECKING:
+    import asyncio
+    import os
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+HOST = "127.0.0.1"
+_START_SECONDS = 30.0
+_GRACE_SECONDS = 1
+
+
+class Sandbox:
+    """A local SegOps in a thread of this process.
+
+    Args:
+        port: Where to listen, on loopback. Defaults to a free port, kept across restarts.
+        store: An SQLite file for what was accepted. Defaults to a temporary one, which is
+            removed when the sandbox is closed.
+        host: The address to listen on. Defaults to loopback; the sandbox checks no
+            credentials that would keep anyone out.
+    """
+
+    def __init__(
+        self, port: int = 0, store: str | os.PathLike[str] | None = None, *, host: str = HOST
+    ) -> None:
+        self._temporary = None if store else tempfile.TemporaryDirectory(prefix="segops-sandbox-")
+        self.store_path = Path(store or f"{self._temporary.name}/sandbox.db")  # type: ignore[union-attr]  # one of them is
+        self._host, self._port = host, port
+        self._connections: Connections = {}
+        self._store = Store(str(self.store_path))
+        self._app = App(self._store, self._connections)
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """The `api_url` to give to clients."""
+        return f"http://{self._host}:{self._port}"
+
+    def start(self) -> None:
+        """Listen, on the port of the last time; returns when it answers."""
+        if self._thread is not None:
+            return
+        listener = self._listen()
+        self._server = self._make_server()
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listener],), name="segops-sandbox", daemon=True
+        )
+        self._thread.start()
+        if not self._server.ready.wait(_START_SECONDS):
+            raise RuntimeError("the sandbox did not start")
+
+    def stop(self) -> None:
+        """Stop listening and close every connection; what was accepted stays. Safe twice."""
+        if self._thread is None or self._server is None:
+            return
+        self._server.should_exit = True
+        self._thread.join()
+        self._thread = self._server = None
+
+    def close(self) -> None:
+        """Stop, and close the store."""
+        self.stop()
+        self._store.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def run(self, on_ready: Callable[[], object] = lambda: None) -> None:
+        """Serve in the foreground until SIGINT or SIGTERM.
+
+        Args:
+            on_ready: Called when it listens.
+        """
+        try:
+            with self._listen() as listener:
+                on_ready()
+                self._make_server().run([listener])
+        finally:
+            self.close()
+
+    def faults(self, **faults: Any) -> None:  # noqa: ANN401 - Faults checks each
+        """Switch on these `Faults`, in place of any other; none of them clears all."""
+        self._app.faults.set(Faults(**faults))
+
+    def configure(self, **settings: Any) -> None:  # noqa: ANN401 - Settings checks each
+        """Set up anew: `Settings` that are not named go back to their defaults."""
+        self._app.settings = Settings(**settings)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every accepted event, in the order they came."""
+        return self._store.events(limit=-1)
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Every request, refused ones as well."""
+        return self._store.requests(limit=-1)
+
+    def summary(self) -> dict[str, Any]:
+        """Counts: events, distinct ones, requests, repeats, answers."""
+        return self._store.summary()
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self._host, self._port))
+            listener.listen(128)
+        except BaseException:
+            listener.close()
+            raise
+        self._port = listener.getsockname()[1]
+        return listener
+
+    def _make_server(self) -> _Server:
+        config = uvicorn.Config(
+            self._app.routes(),
+            http=_protocol(self._connections),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        return _Server(config)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which also says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def _protocol(connections: Connections) -> type[asyncio.Protocol]:
+    """Uvicorn's HTTP protocol, which also keeps the connections where a fault finds them."""
+
+    class Protocol(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base
+            super().connection_made(transport)
+            if self.client is not None:
+                connections[self.client] = transport
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self.client is not None:
+                connections.pop(self.client, None)
+            super().connection_lost(exc)
+
+    return cast("type[asyncio.Protocol]", Protocol)

@@ -1,0 +1,117 @@
+"""Credentials: API keys, the session handshake, and its JSON Web Tokens."""
+
+from __future__ import annotations
+
+import hmac
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import jwt
+
+from segops_durable.signing import sign_user_id
+
+if TYPE_CHECKING:
+    from segops_durable.sandbox.settings import Settings
+
+HMAC_SECRET = "5e" * 32
+"""The HMAC secret, in hexadecimal, of every public key in the sandbox."""
+
+SIGNATURE_SECONDS = 300
+_JWT_SECRET = "the sandbox signs its tokens with this, and protects nothing"  # noqa: S105 - as it says
+_ALGORITHM = "HS256"
+
+
+class DeniedError(Exception):
+    """A request is not allowed.
+
+    Attributes:
+        status: 401 or 403.
+        detail: Why, in words.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends events.
+
+    Attributes:
+        uid: The user that the token rewrites every event to; None under a secret key.
+    """
+
+    uid: str | None
+
+
+def authenticate(authorization: str, settings: Settings) -> Caller:
+    """Check the Authorization header of an ingestion call.
+
+    Raises:
+        DeniedError: It does not allow that.
+    """
+    scheme, _, credential = authorization.partition(" ")
+    if scheme == "Bearer":
+        return Caller(_read_token(credential, settings))
+    kind = _check_key(scheme, credential, settings)
+    if kind != "sk":
+        raise DeniedError(403, f"A {kind}_ key cannot ingest.")
+    return Caller(None)
+
+
+def open_session(authorization: str, body: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Exchange a public key for a token.
+
+    Raises:
+        DeniedError: The key or the signature does not allow that.
+    """
+    scheme, _, credential = authorization.partition(" ")
+    if _check_key(scheme, credential, settings) != "pk":
+        raise DeniedError(403, "Only a pk_ key opens a session.")
+    user_id = body.get("user_id")
+    if user_id:
+        _check_signature(str(user_id), body, settings)
+    uid = str(user_id or body.get("anonymous_id") or f"anonymous-{uuid.uuid4()}")
+    expires = int(time.time() + settings.token_seconds)
+    token = jwt.encode(
+        {"sub": uid, "exp": expires, "key": credential}, _JWT_SECRET, algorithm=_ALGORITHM
+    )
+    expires_at = datetime.fromtimestamp(expires, timezone.utc).isoformat()
+    return {"token": token, "expires_at": expires_at, "uid": uid}
+
+
+def _check_key(scheme: str, key: str, settings: Settings) -> str:
+    kind, separator, rest = key.partition("_")
+    if scheme != "ApiKey" or not separator or not rest or kind not in {"sk", "pk", "mk"}:
+        raise DeniedError(401, "Invalid API key.")
+    if key in settings.revoked_keys:
+        raise DeniedError(401, "This API key was revoked.")
+    return kind
+
+
+def _read_token(token: str, settings: Settings) -> str:
+    try:
+        claims = jwt.decode(token, _JWT_SECRET, algorithms=[_ALGORITHM])
+    except jwt.PyJWTError as error:
+        raise DeniedError(401, f"Invalid session token: {error}.") from None
+    if claims.get("key") in settings.revoked_keys:
+        raise DeniedError(401, "This API key was revoked.")
+    return str(claims["sub"])
+
+
+def _check_signature(user_id: str, body: dict[str, Any], settings: Settings) -> None:
+    signature, seconds = body.get("user_id_sig"), body.get("user_id_ts")
+    if signature is None:
+        if settings.require_signed:
+            raise DeniedError(403, "A signed user_id is required.")
+        return
+    if not isinstance(seconds, int) or abs(time.time() - seconds) > SIGNATURE_SECONDS:
+        raise DeniedError(403, "The signature is too old, or of the future.")
+    expected = sign_user_id(HMAC_SECRET, user_id, seconds)["user_id_sig"]
+    if not hmac.compare_digest(expected.encode(), str(signature).encode()):
+        raise DeniedError(403, "Bad signature.")

@@ -1,0 +1,66 @@
+"""How the sandbox is set up, and the rate limits that follow from it."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from segops_durable.sandbox.checks import BadFieldError, check_number
+
+PLANS: dict[str, int | None] = {"none": None, "starter": 60, "growth": 300, "scale": 1000}
+"""API calls a minute. The numbers are SegOps' own; the names are this sandbox's."""
+
+_WINDOW_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the sandbox is set up.
+
+    Attributes:
+        plan: The rate limit, a name out of `PLANS`. Defaults to ``none``.
+        require_signed: Refuse sessions for a `user_id` without a signature. Defaults to False.
+        revoked_keys: API keys that get 401. Defaults to none.
+        token_seconds: How long a session token lives. Defaults to 15 minutes, as documented.
+    """
+
+    plan: str = "none"
+    require_signed: bool = False
+    revoked_keys: list[str] = field(default_factory=list)
+    token_seconds: float = 900.0
+
+    def __post_init__(self) -> None:
+        if self.plan not in PLANS:
+            raise BadFieldError("plan", f"must be one of {', '.join(PLANS)}, got {self.plan!r}")
+        if not isinstance(self.require_signed, bool):
+            raise BadFieldError(
+                "require_signed", f"must be true or false, got {self.require_signed!r}"
+            )
+        if not isinstance(self.revoked_keys, list):
+            raise BadFieldError("revoked_keys", f"must be a list, got {self.revoked_keys!r}")
+        check_number("token_seconds", self.token_seconds, 0, 86_400)
+
+
+class RateLimit:
+    """Counts the calls of the last minute."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: deque[float] = deque()
+
+    def seconds_to_wait(self, plan: str) -> int:
+        """Count a call; return 0, or the seconds after which there is room for it."""
+        limit = PLANS[plan]
+        if limit is None:
+            return 0
+        now = time.monotonic()
+        with self._lock:
+            while self._calls and self._calls[0] <= now - _WINDOW_SECONDS:
+                self._calls.popleft()
+            if len(self._calls) >= limit:
+                return max(1, math.ceil(self._calls[0] + _WINDOW_SECONDS - now))
+            self._calls.append(now)
+        return 0

@@ -1,0 +1,47 @@
+"""The project's own virtual environment, made on first use and mended when it is stale."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def environment(extra: str, python: str | None = None) -> Path:
+    """Make sure that a virtual environment has the package with an extra.
+
+    Args:
+        extra: An extra of the package: ``sandbox`` or ``dev``.
+        python: The interpreter to make it with. Defaults to the running one.
+
+    Returns:
+        The environment's interpreter.
+    """
+    version = _version(python or sys.executable)
+    home = ROOT / f".venv-{extra}-{version}"
+    interpreter = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp = home / "made-of"
+    made_of = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == made_of:
+        return interpreter
+    print(f"Making the environment {home.name} …", flush=True)
+    if python is None:
+        venv.create(home, with_pip=True, clear=True)
+    else:
+        subprocess.run([python, "-m", "venv", "--clear", str(home)], check=True)
+    install = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, "--editable", f"{ROOT}[{extra}]"], check=True)
+    stamp.write_text(made_of)
+    return interpreter
+
+
+def _version(python: str) -> str:
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.run(
+        [python, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.strip()

@@ -1,0 +1,192 @@
+"""Speed, as ratios within one run: absolute figures mean little on a shared machine.
+
+    python tools/bench.py [--events N] [--rounds N] [--directory DIR]
+
+Every contender stores the same event. The rounds take turns, and the median round counts.
+Run it in the project's environment; `tools/test.py` makes one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import persistqueue
+import segops
+
+import segops_durable
+from segops_durable.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+EVENT = {
+    "user_id": "user-123",
+    "event_type": "page_viewed",
+    "occurred_at": "2026-01-31T12:00:00+00:00",
+    "payload": {"screen": "Pricing", "position": 3, "price": 9.99},
+}
+NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once, like a machine offline
+LINK_SECONDS = 0.05
+
+Append = "Callable[[], object]"
+
+
+@contextmanager
+def bare_commit(directory: Path) -> Iterator[Callable[[], object]]:
+    """One INSERT and one commit of the same row in stdlib sqlite3, WAL, synchronous=FULL."""
+    with closing(
+        sqlite3.connect(directory / "bare.db", isolation_level=None, check_same_thread=False)
+    ) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(
+            "CREATE TABLE q (_id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB, timestamp FLOAT,"
+            " crc INTEGER, identity TEXT)"
+        )
+        row = json.dumps(EVENT, separators=(",", ":")).encode()
+
+        def append() -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(
+                "INSERT INTO q (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)",
+                (row, 0.0, 0, ""),
+            )
+            connection.execute("COMMIT")
+
+        yield append
+
+
+@contextmanager
+def plain_put(directory: Path) -> Iterator[Callable[[], object]]:
+    """`put` of persist-queue's SQLiteQueue, at synchronous=FULL as well."""
+    queue = persistqueue.SQLiteQueue(str(directory / "put"), multithreading=True)
+    queue._putter.execute("PRAGMA synchronous=FULL")  # noqa: SLF001 - it has no option for it
+    try:
+        yield lambda: queue.put(EVENT)
+    finally:
+        queue.close()
+
+
+@contextmanager
+def ours(directory: Path, api_url: str = NOWHERE) -> Iterator[Callable[[], object]]:
+    """`track` of this package, durability full."""
+    client = segops_durable.SegOpsClient(
+        api_url,
+        "sk_bench",
+        queue_path=directory / "ours.db",
+        on_error=lambda _error: None,
+        shutdown_timeout=0,
+    )
+    try:
+        yield lambda: client.track(EVENT)
+    finally:
+        client.shutdown()
+
+
+@contextmanager
+def official(_directory: Path, api_url: str) -> Iterator[Callable[[], object]]:
+    """`track` of the official client, whose queue is in memory."""
+    client = segops.SegOpsClient(api_url, "sk_bench")
+    try:
+        yield lambda: client.track(EVENT)
+    finally:
+        client.shutdown()
+
+
+def measure(append: Callable[[], object], events: int, threads: int) -> tuple[float, float]:
+    """Append from some threads; return seconds an event, and the p99 latency in seconds."""
+    latencies: list[float] = []
+
+    def work() -> None:
+        mine = []
+        for _ in range(events // threads):
+            start = time.perf_counter()
+            append()
+            mine.append(time.perf_counter() - start)
+        latencies.extend(mine)
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    start = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    elapsed = time.perf_counter() - start
+    return elapsed / len(latencies), statistics.quantiles(latencies, n=100)[98]
+
+
+def compare(contenders: dict[str, Any], rounds: int) -> dict[str, tuple[float, float]]:
+    """Let the contenders take turns; return each one's median seconds an event, and p99."""
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, (make, events, threads) in contenders.items():
+            with (
+                tempfile.TemporaryDirectory(dir=DIRECTORY) as directory,
+                make(Path(directory)) as append,
+            ):
+                results[name].append(measure(append, events, threads))
+    return {
+        name: (
+            statistics.median(each for each, _ in found),
+            statistics.median(p99 for _, p99 in found),
+        )
+        for name, found in results.items()
+    }
+
+
+DIRECTORY: str | None = None
+
+
+def main() -> int:
+    """Measure, print a table and the ratios."""
+    global DIRECTORY  # noqa: PLW0603 - a script's one setting
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--events", type=int, default=4000, help="per contender and round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--directory", help="where the outboxes go: the disk to measure")
+    options = parser.parse_args()
+    DIRECTORY = options.directory
+    events = options.events
+    with Sandbox() as sandbox:
+        sandbox.faults(delay=LINK_SECONDS)
+        url = sandbox.url
+        results = compare(
+            {
+                "sqlite3, bare commit": (bare_commit, events, 1),
+                "track, 1 thread": (ours, events, 1),
+                "persist-queue put, 1 thread": (plain_put, events, 1),
+                "persist-queue put, 16 threads": (plain_put, events, 16),
+                "track, 16 threads": (ours, events * 4, 16),
+                "official, 50 ms link": (lambda d: official(d, url), events // 10, 1),
+                "track, 50 ms link": (lambda d: ours(d, url), events // 2, 1),
+            },
+            options.rounds,
+        )
+    for name, (each, p99) in results.items():
+        print(f"{name:32} {each * 1e6:9.0f} us an event   p99 {p99 * 1e3:7.2f} ms")
+    print()
+    for text, above, below in (
+        ("track / bare commit, 1 thread (1.25 at most)", "track, 1 thread", "sqlite3, bare commit"),
+        (
+            "put / track, 16 threads (4 at least)",
+            "persist-queue put, 16 threads",
+            "track, 16 threads",
+        ),
+        ("official / track, 50 ms link (5 at least)", "official, 50 ms link", "track, 50 ms link"),
+    ):
+        print(f"{text:48} {results[above][0] / results[below][0]:6.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
