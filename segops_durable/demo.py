@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ EVENTS = 2000
 _KEY = "sk_demo"
 _PACE_SECONDS = 0.002
 _DRAIN_SECONDS = 15.0
+_IN_FLIGHT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -90,46 +90,56 @@ class _Story:
     def tell(self) -> list[tuple[int, int]]:
         """Run all acts; return (number, life) of every acknowledged event."""
         self._say("tracking")
-        cues = [(500, self._server_leaves), (900, None)]
-        self._live(1, cues)
+        self._live(1, {500: self._server_leaves, 900: self._kill})
         self._say("producer killed; tracking offline")
-        self._live(2, [(1200, self._server_returns_failing), (1500, None)])
+        cues = {
+            1200: self._server_returns_failing,
+            1450: self._server_slows,
+            1500: self._kill_in_mid_flight,
+        }
+        self._live(2, cues)
         self._say("producer killed in mid-flight")
-        self._live(3, [(1800, self._server_recovers)])
+        self._live(3, {1800: self._server_recovers})
         self._drain()
         return self._acknowledged
 
-    def _live(self, life: int, cues: list[tuple[int, Callable[[], None] | None]]) -> None:
-        """One life of the producer: at each cue something happens; None kills it."""
-        due = dict(cues)
+    def _live(self, life: int, due: dict[int, Callable[[subprocess.Popen[bytes]], None]]) -> None:
+        """One life of the producer: at each cue something happens."""
         first = self._acknowledged[-1][0] + 1 if self._acknowledged else 0
         command = "from segops_durable.demo import produce; import sys; a = sys.argv[1:]; "
         command += "produce(a[0], a[1], int(a[2]), int(a[3]))"
         arguments = [self._sandbox.url, str(self._queue_path), str(first), str(life)]
-        with subprocess.Popen(
+        with subprocess.Popen(  # noqa: S603 - this very package
             [sys.executable, "-c", command, *arguments], stdout=subprocess.PIPE
         ) as producer:
             for number in _numbers(producer):
                 self._acknowledged.append((number, life))
                 self._show()
-                if number not in due:
-                    continue
-                happen = due.pop(number)
-                if happen is not None:
-                    happen()
-                else:
-                    producer.send_signal(signal.SIGKILL)
+                if number in due:
+                    due.pop(number)(producer)
 
-    def _server_leaves(self) -> None:
+    @staticmethod
+    def _kill(producer: subprocess.Popen[bytes]) -> None:
+        producer.kill()
+
+    def _kill_in_mid_flight(self, producer: subprocess.Popen[bytes]) -> None:
+        self._sandbox.wait_for_request(_IN_FLIGHT_SECONDS)
+        producer.kill()
+
+    def _server_leaves(self, _producer: subprocess.Popen[bytes]) -> None:
         self._sandbox.stop()
         self._say("server gone; tracking goes on")
 
-    def _server_returns_failing(self) -> None:
+    def _server_returns_failing(self, _producer: subprocess.Popen[bytes]) -> None:
         self._sandbox.faults(status=503, rate=0.5, delay=0.02)
         self._sandbox.start()
         self._say("server back, failing every other time")
 
-    def _server_recovers(self) -> None:
+    def _server_slows(self, _producer: subprocess.Popen[bytes]) -> None:
+        self._sandbox.faults(delay=0.2)
+        self._say("server slow")
+
+    def _server_recovers(self, _producer: subprocess.Popen[bytes]) -> None:
         self._sandbox.faults()
         self._say("server well again")
 
@@ -145,7 +155,7 @@ class _Story:
 
     def _say(self, what: str) -> None:
         self._progress.update(self._tracked, description=what)
-        self._progress.log(f"{len(self._acknowledged):5} tracked: {what}")
+        self._progress.console.print(f"{len(self._acknowledged):5} tracked: {what}")
 
     def _show(self) -> None:
         self._progress.update(self._tracked, completed=len(self._acknowledged))

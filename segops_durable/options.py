@@ -163,7 +163,7 @@ def checked_path(value: str | os.PathLike[str] | None) -> Path | None:
         path = Path(value).expanduser().absolute()
     except (TypeError, RuntimeError):
         _refuse("queue_path", "must be a path", value)
-    if not path.name or "\0" in str(path):
+    if not str(value) or not path.name or "\0" in str(path):
         _refuse("queue_path", "must be the path of a file", value)
     return path
 

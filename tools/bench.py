@@ -70,7 +70,8 @@ def bare_commit(directory: Path) -> Iterator[Callable[[], object]]:
 def plain_put(directory: Path) -> Iterator[Callable[[], object]]:
     """`put` of persist-queue's SQLiteQueue, at synchronous=FULL as well."""
     queue = persistqueue.SQLiteQueue(str(directory / "put"), multithreading=True)
-    queue._putter.execute("PRAGMA synchronous=FULL")  # noqa: SLF001 - it has no option for it
+    connection: Any = queue._putter  # noqa: SLF001 - it has no option for it
+    connection.execute("PRAGMA synchronous=FULL")
     try:
         yield lambda: queue.put(EVENT)
     finally:

@@ -6,10 +6,12 @@ import asyncio
 import json
 import socket
 import struct
+import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -49,6 +51,7 @@ class App:
         self._limit = RateLimit()
         self.faults = FaultSwitch()
         self.settings = Settings()
+        self.arrived = threading.Event()  # set by each request of the API, before any fault
 
     def routes(self) -> Starlette:
         """Make the ASGI application."""
@@ -74,12 +77,16 @@ class App:
         """Wrap a handler with the faults, the rate limit and the errors of the API."""
 
         async def serve(request: Request) -> Response:
+            self.arrived.set()
             faults = self.faults.strike()
+            try:
+                body = await request.body()
+            except ClientDisconnect:
+                return Response(status_code=499)  # nobody is there to read it
             await asyncio.sleep(faults.delay)
             if faults.reset == "before":
-                self._record(request, b"", "reset before")
+                self._record(request, body, "reset before")
                 return await self._hang_up(request)
-            body = await request.body()
             broken = _broken_answer(faults, body) or self._busy()
             if broken is not None:
                 self._record(request, body, str(broken.status_code))

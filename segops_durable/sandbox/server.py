@@ -106,6 +106,11 @@ class Sandbox:
         """Set up anew: `Settings` that are not named go back to their defaults."""
         self._app.settings = Settings(**settings)
 
+    def wait_for_request(self, timeout: float) -> bool:
+        """Wait for the next request; with a `delay` it is then in flight. Say if one came."""
+        self._app.arrived.clear()
+        return self._app.arrived.wait(timeout)
+
     def events(self) -> list[dict[str, Any]]:
         """Every accepted event, in the order they came."""
         return self._store.events(limit=-1)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import importlib.metadata
+import pickle
+
+import pytest
+import segops
+
+import segops_durable
+from segops_durable import errors, sign_user_id
+
+
+def test_the_public_names_are_pinned() -> None:
+    assert segops_durable.__all__ == [
+        "ClosedError",
+        "ConfigurationError",
+        "Context",
+        "CredentialsError",
+        "DamagedEventError",
+        "DeliveryError",
+        "Event",
+        "FlushResult",
+        "IdentityError",
+        "InvalidEventError",
+        "NotSegOpsError",
+        "PendingEventsError",
+        "RateLimitedError",
+        "RefusedError",
+        "SegOpsClient",
+        "SegOpsError",
+        "SkippedEventsError",
+        "State",
+        "Stats",
+        "StorageError",
+        "UnreachableError",
+        "UserContext",
+        "WrongAddressError",
+        "__version__",
+        "sign_user_id",
+    ]
+    assert set(segops.__all__) <= set(segops_durable.__all__)
+    for name in segops_durable.__all__:
+        assert hasattr(segops_durable, name)
+
+
+def test_the_version_is_the_distributions() -> None:
+    assert segops_durable.__version__ == importlib.metadata.version("segops-durable")
+
+
+def test_a_signature_is_the_official_clients() -> None:
+    secret = "0f" * 32
+    assert sign_user_id(secret, "u-1", 1_700_000_000) == segops.sign_user_id(
+        secret, "u-1", 1_700_000_000
+    )
+    assert sign_user_id(secret, "u-1")["user_id"] == "u-1"
+
+
+def test_a_secret_that_is_not_hexadecimal_is_refused_and_not_repeated() -> None:
+    with pytest.raises(errors.ConfigurationError) as caught:
+        sign_user_id("not hex", "u-1")
+    assert "not hex" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ConfigurationError("m", field="f", hint="h"),
+        errors.StorageError("m", path="p", hint="h"),
+        errors.PendingEventsError(pending=3, dead=1),
+        errors.UnreachableError("m", batch_size=20, attempts=4, status=503),
+    ],
+)
+def test_errors_keep_their_data_through_pickling(error: errors.SegOpsError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert vars(again) == vars(error)
+    assert str(again) == str(error)
