@@ -237,10 +237,15 @@ class SegOpsClient:
 
         Args:
             timeout: Seconds for all of it. Defaults to the option `shutdown_timeout`.
+
+        Raises:
+            StorageError: The outbox cannot be read; or a signal handler called this in the
+                middle of `track`, and then the client is still open.
         """
-        self._closing = True
         with self._shutting_down:
             if self._result is None:
+                self._outbox.check_writable()
+                self._closing = True
                 patience = self._options.shutdown_timeout if timeout is None else timeout
                 self._result = self._shut_down(time.monotonic() + patience)
             return self._result

@@ -108,7 +108,7 @@ class Flusher:
         Args:
             timeout: Seconds to wait at most; None waits for as long as a round may take.
         """
-        self._outbox.check_usable()
+        self._outbox.check_writable()
         before = self._outbox.counts()
         with self._changed:
             self._requested += 1
@@ -142,7 +142,11 @@ class Flusher:
                 is_answered = self._served >= request and self._state is not State.STANDBY
                 if is_answered or left <= 0 or not self._thread.is_alive():
                     return
-                if timeout is None and self._state is not State.STANDBY:
+                if self._state is State.STANDBY:
+                    # the sender's place may be free by now; the round that finds it so counts
+                    self._requested = request = self._requested + 1
+                    self._changed.notify_all()
+                elif timeout is None:
                     deadline = time.monotonic() + patience  # this process's own round will end
                 # another process's progress makes no noise here, so look again soon
                 self._changed.wait(min(left, _POLL_SECONDS))

@@ -50,7 +50,7 @@ class GroupCommit:
             StorageError: They could not be stored, or it is unknown whether they were.
             ClosedError: The outbox is closed, or was opened by another process.
         """
-        self._store.check_usable()
+        self._store.check_writable()
         group = self._join(rows)
         if group.leader != threading.get_ident():
             with group.finished:  # and let the next in the chain go on
@@ -66,11 +66,7 @@ class GroupCommit:
             if group is None:
                 group = self._open_group = _Group()
             elif group.leader == threading.get_ident():
-                raise StorageError(
-                    f"a signal handler interrupted a write to {self._store.path}",
-                    path=str(self._store.path),
-                    hint="Let the handler set a flag, and call the client outside it",
-                )
+                raise self._store.interrupted()
             group.rows.extend(rows)
             if len(group.rows) >= MAX_GROUP_ROWS:
                 self._open_group = None

@@ -145,9 +145,9 @@ class Outbox:
         count: int = self._store.read(sql, (row_id,))[0][0]
         return count
 
-    def check_usable(self) -> None:
+    def check_writable(self) -> None:
         """Raise what `append` would raise for a closed, forked or interrupted outbox."""
-        self._store.check_usable()
+        self._store.check_writable()
 
     def close(self, timeout: float = 5.0) -> None:
         """Close the file. Safe to call twice; nothing durable depends on it."""

@@ -223,7 +223,7 @@ class Store:
 
     def __init__(self, path: Path, durability: Durability) -> None:
         self.path = path
-        self._reading = threading.Lock()
+        self._reading = threading.RLock()  # a signal handler may interrupt a read with another
         self._closed = False
         self._pid = os.getpid()
         try:
@@ -270,10 +270,9 @@ class Store:
             StorageError: SQLite could not write. Whether it is on disk is then unknown.
             ClosedError: The store is closed, or was opened by another process.
         """
-        self.check_usable()
+        self.check_writable()
         with self.gate:
-            if self._closed:  # closed while this thread waited at the gate
-                self.check_usable()
+            self.check_open()  # it may have been closed while this thread waited at the gate
             writer = self._queue.writer
             try:
                 writer.execute("BEGIN IMMEDIATE")  # a deferred one may fail at its first write
@@ -294,20 +293,18 @@ class Store:
             ClosedError: The store is closed, or was opened by another process.
         """
         with self._reading:
-            self.check_usable()
+            self.check_open()
             try:
                 return self._queue.reader.execute(sql, parameters).fetchall()
             except sqlite3.Error as error:
                 raise self._storage_error("cannot be read", error) from error
 
-    def check_usable(self) -> None:
-        """Refuse use after `close`, in a forked child, and from within a commit.
+    def check_open(self) -> None:
+        """Refuse use after `close`, and in a forked child.
 
         Raises:
-            ClosedError: One of the first two. A child must not touch the parent's
+            ClosedError: It is one of them. A child must not touch the parent's
                 connections: SQLite would lose what the parent commits.
-            StorageError: A signal handler interrupted a commit on this very thread, so
-                waiting for that commit would never end.
         """
         if self._closed:
             raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")
@@ -316,12 +313,26 @@ class Store:
                 f"the client belongs to process {self._pid}",
                 hint="Make a SegOpsClient after the fork, in each process",
             )
+
+    def check_writable(self) -> None:
+        """Refuse what `check_open` refuses, and use from within a commit.
+
+        Raises:
+            ClosedError: As `check_open`.
+            StorageError: A signal handler interrupted a commit on this very thread, so
+                waiting for that commit would never end.
+        """
+        self.check_open()
         if self.gate.is_mine:
-            raise StorageError(
-                f"a signal handler interrupted a write to {self.path}",
-                path=str(self.path),
-                hint="Let the handler set a flag, and call the client outside it",
-            )
+            raise self.interrupted()
+
+    def interrupted(self) -> StorageError:
+        """The error for a signal handler that calls in while its thread is writing."""
+        return StorageError(
+            f"a signal handler interrupted a write to {self.path}",
+            path=str(self.path),
+            hint="Let the handler set a flag, and call the client outside it",
+        )
 
     def size(self) -> int:
         """Bytes on disk: the file, and what SQLite keeps beside it."""
