@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,20 @@ from segops_durable.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], object]], None]:
+    """Waits for what another thread or process does to become visible, 20 seconds at most."""
+
+    def wait(happened: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 20
+        look_again = threading.Event()
+        while not happened():
+            assert time.monotonic() < deadline, "it did not happen in 20 seconds"
+            look_again.wait(0.01)
+
+    return wait
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from segops_durable import __main__, __version__
+from segops_durable.cli import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from segops_durable.sandbox import Sandbox
+
+COMMAND = [sys.executable, "-m", "segops_durable"]
+
+
+def test_help_has_an_example_for_every_command() -> None:
+    runner = CliRunner()
+    assert __version__ in runner.invoke(run, ["--version"]).output
+    for command in run.commands:
+        result = runner.invoke(run, [command, "--help"])
+        assert result.exit_code == 0
+        assert f"segops-durable {command}" in result.output
+
+
+def test_the_sandbox_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    store = tmp_path / "accepted.db"
+    with subprocess.Popen(
+        [*COMMAND, "sandbox", "--port", "0", "--store", str(store)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split(" on ")[1].split()[0]
+        answer = requests.post(
+            f"{url}/api/ingestion/track/",
+            json={"user_id": "u", "event_type": "e"},
+            headers={"Authorization": "ApiKey sk_test"},
+            timeout=10,
+        )
+        assert answer.json() == {"queued": True}
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+    assert store.exists()
+
+
+def test_a_port_that_is_taken_is_told(sandbox: Sandbox) -> None:
+    port = sandbox.url.rpartition(":")[2]
+    result = CliRunner().invoke(run, ["sandbox", "--port", port])
+    assert result.exit_code == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in result.output
+
+
+@pytest.mark.parametrize("missing", ["click", "starlette", "rich"])
+def test_a_missing_extra_is_named(missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; import segops_durable.__main__ as m; "
+    code += f"sys.argv[1:] = [{'demo' if missing == 'rich' else 'sandbox'!r}]; m.main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "pip install" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_module_and_the_script_are_the_same_command() -> None:
+    assert callable(__main__.main)
+    result = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
+    assert __version__ in result.stdout

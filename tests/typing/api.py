@@ -1,0 +1,50 @@
+"""The public interface as a user writes it; mypy strict checks it, nothing runs it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import segops_durable as segops
+
+
+def server() -> None:
+    with segops.SegOpsClient(
+        "https://api.segops.ai",
+        "sk_live_0",
+        batch_size=100,
+        durability="normal",
+        on_error=lambda error: print(error.hint),
+    ) as client:
+        client.track(user_id="u", event_type="e", occurred_at=datetime.now(timezone.utc))
+        client.track(segops.Event("u", "e", payload={"a": [1, None]}))
+        client.track({"user_id": "u", "event_type": "e"})
+        stored: int = client.track_many([segops.Event("u", "e"), {"user_id": "u"}])
+        client.identify(segops.Context("u", {"plan": "pro", "seats": stored}))
+        result: segops.FlushResult = client.flush(timeout=1.5)
+        result.raise_for_pending()
+        state: segops.State = client.stats().state
+        print(state.value, client.stats().last_error)
+
+
+def device() -> None:
+    signed = segops.sign_user_id("00", "u")
+    client = segops.SegOpsClient(
+        "https://api.segops.ai",
+        "pk_live_0",
+        get_user=lambda: segops.UserContext(
+            user_id=signed["user_id"],
+            user_id_sig=signed["user_id_sig"],
+            user_id_ts=signed["user_id_ts"],
+        ),
+    )
+    client.close()
+
+
+def environment() -> None:
+    client = segops.SegOpsClient.from_env(batch_size=1)
+    try:
+        client.track(user_id="u", event_type="e")
+    except segops.InvalidEventError as error:
+        print(error.field, error.value)
+    except (segops.StorageError, segops.ClosedError) as error:
+        print(error.hint)
