@@ -98,8 +98,9 @@ class Flusher:
     def notice(self, events: int) -> None:
         """Hear of newly stored events; the thread wakes when they fill a batch."""
         with self._changed:
+            before = self._fresh
             self._fresh += events
-            if self._fresh >= self._pace.wake_at:
+            if before < self._pace.wake_at <= self._fresh:  # once: a wake-up costs every writer
                 self._changed.notify_all()
 
     def flush(self, timeout: float | None) -> FlushResult:

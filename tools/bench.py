@@ -18,7 +18,7 @@ import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import persistqueue
 import segops
@@ -28,6 +28,10 @@ from segops_durable.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    Append: TypeAlias = Callable[[], object]
+    Contender: TypeAlias = tuple[Callable[[Path], AbstractContextManager[Append]], int, int]
 
 EVENT = {
     "user_id": "user-123",
@@ -38,11 +42,9 @@ EVENT = {
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once, like a machine offline
 LINK_SECONDS = 0.05
 
-Append = "Callable[[], object]"
-
 
 @contextmanager
-def bare_commit(directory: Path) -> Iterator[Callable[[], object]]:
+def bare_commit(directory: Path) -> Iterator[Append]:
     """One INSERT and one commit of the same row in stdlib sqlite3, WAL, synchronous=FULL."""
     with closing(
         sqlite3.connect(directory / "bare.db", isolation_level=None, check_same_thread=False)
@@ -67,7 +69,7 @@ def bare_commit(directory: Path) -> Iterator[Callable[[], object]]:
 
 
 @contextmanager
-def plain_put(directory: Path) -> Iterator[Callable[[], object]]:
+def plain_put(directory: Path) -> Iterator[Append]:
     """`put` of persist-queue's SQLiteQueue, at synchronous=FULL as well."""
     queue = persistqueue.SQLiteQueue(str(directory / "put"), multithreading=True)
     connection: Any = queue._putter  # noqa: SLF001 - it has no option for it
@@ -79,7 +81,7 @@ def plain_put(directory: Path) -> Iterator[Callable[[], object]]:
 
 
 @contextmanager
-def ours(directory: Path, api_url: str = NOWHERE) -> Iterator[Callable[[], object]]:
+def ours(directory: Path, api_url: str = NOWHERE) -> Iterator[Append]:
     """`track` of this package, durability full."""
     client = segops_durable.SegOpsClient(
         api_url,
@@ -95,7 +97,7 @@ def ours(directory: Path, api_url: str = NOWHERE) -> Iterator[Callable[[], objec
 
 
 @contextmanager
-def official(_directory: Path, api_url: str) -> Iterator[Callable[[], object]]:
+def official(api_url: str) -> Iterator[Append]:
     """`track` of the official client, whose queue is in memory."""
     client = segops.SegOpsClient(api_url, "sk_bench")
     try:
@@ -104,7 +106,7 @@ def official(_directory: Path, api_url: str) -> Iterator[Callable[[], object]]:
         client.shutdown()
 
 
-def measure(append: Callable[[], object], events: int, threads: int) -> tuple[float, float]:
+def measure(append: Append, events: int, threads: int) -> tuple[float, float]:
     """Append from some threads; return seconds an event, and the p99 latency in seconds."""
     latencies: list[float] = []
 
@@ -126,66 +128,63 @@ def measure(append: Callable[[], object], events: int, threads: int) -> tuple[fl
     return elapsed / len(latencies), statistics.quantiles(latencies, n=100)[98]
 
 
-def compare(contenders: dict[str, Any], rounds: int) -> dict[str, tuple[float, float]]:
-    """Let the contenders take turns; return each one's median seconds an event, and p99."""
+def compare(
+    contenders: dict[str, Contender], rounds: int, home: str | None
+) -> dict[str, list[tuple[float, float]]]:
+    """Let the contenders take turns; return each one's (seconds an event, p99) by round."""
     results: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, (make, events, threads) in contenders.items():
             with (
-                tempfile.TemporaryDirectory(dir=DIRECTORY) as directory,
+                tempfile.TemporaryDirectory(dir=home) as directory,
                 make(Path(directory)) as append,
             ):
                 results[name].append(measure(append, events, threads))
-    return {
-        name: (
-            statistics.median(each for each, _ in found),
-            statistics.median(p99 for _, p99 in found),
-        )
-        for name, found in results.items()
-    }
+    return results
 
 
-DIRECTORY: str | None = None
+def report(results: dict[str, list[tuple[float, float]]]) -> None:
+    """Print each contender's median, and the ratios: medians of the rounds' own."""
+    for name, rounds in results.items():
+        each = statistics.median(seconds for seconds, _ in rounds) * 1e6
+        p99 = statistics.median(seconds for _, seconds in rounds) * 1e3
+        print(f"{name:32} {each:9.0f} us an event   p99 {p99:7.2f} ms")
+    print()
+    for text, above, below in RATIOS:
+        pairs = zip(results[above], results[below], strict=True)
+        ratios = sorted(one[0] / other[0] for one, other in pairs)
+        spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+        print(f"{text:48} {statistics.median(ratios):6.2f}   ({spread})")
+
+
+RATIOS = (
+    ("track / bare commit, 1 thread (1.25 at most)", "track, 1 thread", "sqlite3, bare commit"),
+    ("put / track, 16 threads (4 at least)", "persist-queue put, 16 threads", "track, 16 threads"),
+    ("official / track, 50 ms link (5 at least)", "official, 50 ms link", "track, 50 ms link"),
+)
 
 
 def main() -> int:
-    """Measure, print a table and the ratios."""
-    global DIRECTORY  # noqa: PLW0603 - a script's one setting
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--events", type=int, default=4000, help="per contender and round")
-    parser.add_argument("--rounds", type=int, default=5)
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description="Speed, as ratios within one run.")
+    parser.add_argument("--events", type=int, default=1000, help="per contender and round")
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--directory", help="where the outboxes go: the disk to measure")
     options = parser.parse_args()
-    DIRECTORY = options.directory
     events = options.events
     with Sandbox() as sandbox:
         sandbox.faults(delay=LINK_SECONDS)
         url = sandbox.url
-        results = compare(
-            {
-                "sqlite3, bare commit": (bare_commit, events, 1),
-                "track, 1 thread": (ours, events, 1),
-                "persist-queue put, 1 thread": (plain_put, events, 1),
-                "persist-queue put, 16 threads": (plain_put, events, 16),
-                "track, 16 threads": (ours, events * 4, 16),
-                "official, 50 ms link": (lambda d: official(d, url), events // 10, 1),
-                "track, 50 ms link": (lambda d: ours(d, url), events // 2, 1),
-            },
-            options.rounds,
-        )
-    for name, (each, p99) in results.items():
-        print(f"{name:32} {each * 1e6:9.0f} us an event   p99 {p99 * 1e3:7.2f} ms")
-    print()
-    for text, above, below in (
-        ("track / bare commit, 1 thread (1.25 at most)", "track, 1 thread", "sqlite3, bare commit"),
-        (
-            "put / track, 16 threads (4 at least)",
-            "persist-queue put, 16 threads",
-            "track, 16 threads",
-        ),
-        ("official / track, 50 ms link (5 at least)", "official, 50 ms link", "track, 50 ms link"),
-    ):
-        print(f"{text:48} {results[above][0] / results[below][0]:6.2f}")
+        contenders: dict[str, Contender] = {
+            "sqlite3, bare commit": (bare_commit, events, 1),
+            "track, 1 thread": (ours, events, 1),
+            "persist-queue put, 1 thread": (plain_put, events, 1),
+            "persist-queue put, 16 threads": (plain_put, events, 16),
+            "track, 16 threads": (ours, events * 4, 16),
+            "official, 50 ms link": (lambda _: official(url), events // 5, 1),
+            "track, 50 ms link": (lambda directory: ours(directory, url), events, 1),
+        }
+        report(compare(contenders, options.rounds, options.directory))
     return 0
 
 

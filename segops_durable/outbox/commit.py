@@ -74,7 +74,7 @@ class GroupCommit:
 
     def _lead(self, group: _Group) -> None:
         try:
-            with self._store.transaction() as queue:
+            with self._store.writing() as queue:
                 self._close(group)
                 queue.insert_all(group.rows)
         except BaseException as error:

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import persistqueue
@@ -103,6 +104,7 @@ class EventQueue(persistqueue.SQLiteQueue):
             serializer=_AsTheyAre,
             db_file_name=path.name,
         )
+        self._insert = self._sql_insert  # the base class formats it anew at every use
 
     @property
     def reader(self) -> sqlite3.Connection:
@@ -115,8 +117,14 @@ class EventQueue(persistqueue.SQLiteQueue):
         return self._putter  # type: ignore[return-value]  # persist-queue types it as None
 
     def insert_all(self, rows: Sequence[NewRow]) -> None:
-        """Insert rows within the transaction that the caller has open."""
-        self.writer.executemany(self._sql_insert, rows)
+        """Insert rows with one statement, which commits them all or none.
+
+        One statement lets go of the interpreter once, where `executemany` does it for every
+        row, and every time another thread may take it: with 16 threads that is a third of
+        the throughput.
+        """
+        more = ", (?, ?, ?, ?)" * (len(rows) - 1)
+        self.writer.execute(self._insert + more, tuple(chain.from_iterable(rows)))
 
     def _count(self) -> int:
         """Count nothing: the base class would read every page at start-up."""
@@ -263,8 +271,8 @@ class Store:
             )
 
     @contextmanager
-    def transaction(self) -> Iterator[EventQueue]:
-        """Hold the write gate and a transaction; it is committed at the end, or rolled back.
+    def writing(self) -> Iterator[EventQueue]:
+        """Hold the write gate; each statement commits by itself, unless `BEGIN` is one.
 
         Raises:
             StorageError: SQLite could not write. Whether it is on disk is then unknown.
@@ -273,17 +281,27 @@ class Store:
         self.check_writable()
         with self.gate:
             self.check_open()  # it may have been closed while this thread waited at the gate
-            writer = self._queue.writer
             try:
-                writer.execute("BEGIN IMMEDIATE")  # a deferred one may fail at its first write
                 yield self._queue
-                writer.execute("COMMIT")
             except sqlite3.Error as error:
-                _roll_back(writer)
+                _roll_back(self._queue.writer)
                 raise self._storage_error("cannot be written", error) from error
             except BaseException:
-                _roll_back(writer)
+                _roll_back(self._queue.writer)
                 raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[EventQueue]:
+        """Hold the write gate and a transaction, committed at the end or rolled back.
+
+        Raises:
+            StorageError: As `writing`.
+            ClosedError: As `writing`.
+        """
+        with self.writing() as queue:
+            queue.writer.execute("BEGIN IMMEDIATE")  # a deferred one may fail at its first write
+            yield queue
+            queue.writer.execute("COMMIT")
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Run one SELECT to its end: an open cursor would keep the WAL from shrinking.
