@@ -65,6 +65,11 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._fd < 0
+
     def acquire(self) -> None:
         """Wait for the lock."""
         _lock(self._fd, blocking=True)

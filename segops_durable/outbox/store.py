@@ -184,10 +184,17 @@ class WriteGate:
         return self._holder == threading.get_ident()
 
     def try_enter(self, timeout: float) -> bool:
-        """Enter within `timeout` seconds; -1 waits for as long as it takes."""
+        """Enter within `timeout` seconds; -1 waits for as long as it takes.
+
+        Raises:
+            ClosedError: The gate was closed meanwhile.
+        """
         if not self._threads.acquire(timeout=timeout):
             return False
         self._holder = threading.get_ident()
+        if self._processes.is_closed:  # while this thread waited
+            self._leave_threads()
+            raise closed_error()
         try:
             self._processes.acquire()
         except BaseException:
@@ -202,9 +209,12 @@ class WriteGate:
         finally:
             self._leave_threads()
 
-    def close(self) -> None:
-        """Close the lock file."""
-        self._processes.close()
+    def leave_for_good(self) -> None:
+        """Leave, and close the lock file: whoever waits, or comes later, is refused."""
+        try:
+            self._processes.close()
+        finally:
+            self._leave_threads()
 
     def _leave_threads(self) -> None:
         self._holder = None
@@ -239,16 +249,17 @@ class Store:
             self.gate = WriteGate(path.with_name(path.name + ".lock"))
         except OSError as error:
             raise self._storage_error("cannot be made", error) from error
+        self.gate.try_enter(-1)
         try:
-            with self.gate:
-                _make_private_file(path)
-                self._queue = self._open(durability)
+            _make_private_file(path)
+            self._queue = self._open(durability)
         except (OSError, sqlite3.Error) as error:
-            self.gate.close()
+            self.gate.leave_for_good()
             raise self._storage_error("cannot be opened", error) from error
         except BaseException:
-            self.gate.close()
+            self.gate.leave_for_good()
             raise
+        self.gate.leave()
 
     def _open(self, durability: Durability) -> EventQueue:
         queue = EventQueue(self.path, durability)
@@ -325,7 +336,7 @@ class Store:
                 connections: SQLite would lose what the parent commits.
         """
         if self._closed:
-            raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")
+            raise closed_error()
         if self._pid != os.getpid():
             raise ClosedError(
                 f"the client belongs to process {self._pid}",
@@ -372,8 +383,7 @@ class Store:
                 self._closed = True
                 self._queue.close()
         finally:
-            self.gate.leave()
-        self.gate.close()
+            self.gate.leave_for_good()
 
     def _storage_error(self, problem: str, error: Exception) -> StorageError:
         return StorageError(
@@ -381,6 +391,11 @@ class Store:
             path=str(self.path),
             hint="Check free space, permissions and the disk",
         )
+
+
+def closed_error() -> ClosedError:
+    """The error for a client that is used after its shutdown."""
+    return ClosedError("the client is shut down", hint="Make a new SegOpsClient")
 
 
 def _size(path: Path) -> int:

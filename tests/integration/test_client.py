@@ -60,13 +60,14 @@ def test_twenty_events_wake_the_flusher_and_fewer_wait(
     wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
     client = make_client()
-    client.flush(timeout=10)  # its first round is over
+    track(client, 1)
+    assert client.flush(timeout=10).ok  # its first round is over
     track(client, 19)
     assert not sandbox.wait_for_request(0.2)
     track(client, 6, first=19)
-    wait_until(lambda: len(numbers(sandbox)) == 20)
+    wait_until(lambda: len(numbers(sandbox)) == 21)
     assert client.flush(timeout=10).ok
-    assert batches(sandbox) == [20, 5]
+    assert batches(sandbox) == [1, 20, 5]
 
 
 def test_the_interval_sends_what_does_not_fill_a_batch(
@@ -390,9 +391,10 @@ def test_another_client_of_the_same_queue_stands_by_and_its_flush_is_true(
     make_client: Callable[..., SegOpsClient], sandbox: Sandbox
 ) -> None:
     sender = make_client(flush_interval=0.05)
-    sender.flush(timeout=10)
+    track(sender, 1)
+    assert sender.flush(timeout=10).ok  # so it is the sender
     other = make_client()
-    track(other, 3)
+    track(other, 2, first=1)
     assert other.flush(timeout=20).ok
     assert other.stats().state is State.STANDBY
     assert numbers(sandbox) == [0, 1, 2]

@@ -323,3 +323,27 @@ def test_leftovers_under_another_key_are_found(
     (tmp_path / "outbox-garbage.db").write_bytes(b"no database" * 100)
     open_outbox(mine).append(events(1))
     assert list(find_leftovers(mine, URL)) == [(tmp_path / "outbox-other.db", 3)]
+
+
+def test_a_thread_that_waits_at_the_gate_while_it_closes_is_refused(
+    open_outbox: Callable[..., Outbox],
+) -> None:
+    outbox = open_outbox()
+    outcome: list[Exception] = []
+
+    def append() -> None:
+        try:
+            outbox.append(events(1))
+        except ClosedError as error:
+            outcome.append(error)
+
+    gate = outbox._store.gate
+    gate.try_enter(-1)
+    waiting = threading.Thread(target=append)
+    waiting.start()
+    while outbox._commit._open_group is None:  # until it leads a group, and so waits here
+        continue
+    outbox._store._closed = True
+    gate.leave_for_good()
+    waiting.join(10)
+    assert len(outcome) == 1
