@@ -78,7 +78,8 @@ class Flusher:
         self._pause = Pause(pace.flush_interval)
         self._stop = threading.Event()
         # reentrant: a signal handler may flush or shut down in the middle of a call
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._fresh = 0  # events appended since the last round began
         self._requested = 0  # flushes asked for
         self._served = 0  # the newest of them that a whole round has answered
@@ -97,7 +98,7 @@ class Flusher:
 
     def notice(self, events: int) -> None:
         """Hear of newly stored events; the thread wakes when they fill a batch."""
-        with self._changed:
+        with self._lock:
             before = self._fresh
             self._fresh += events
             if before < self._pace.wake_at <= self._fresh:  # once: a wake-up costs every writer
@@ -111,7 +112,7 @@ class Flusher:
         """
         self._outbox.check_writable()
         before = self._outbox.counts()
-        with self._changed:
+        with self._lock:
             self._requested += 1
             request = self._requested
             self._changed.notify_all()
@@ -128,7 +129,7 @@ class Flusher:
     def stop(self, timeout: float) -> bool:
         """End the thread, and any wait it is in; say whether it ended in `timeout` seconds."""
         self._stop.set()
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(max(0.0, timeout))
@@ -138,7 +139,7 @@ class Flusher:
         patience = self._pace.longest_round if timeout is None else timeout
         deadline = time.monotonic() + patience
         while self._outbox.has_rows_up_to(last_id):
-            with self._changed:
+            with self._lock:
                 left = deadline - time.monotonic()
                 is_answered = self._served >= request and self._state is not State.STANDBY
                 if is_answered or left <= 0 or not self._thread.is_alive():
@@ -163,12 +164,12 @@ class Flusher:
         finally:
             self._outbox.resign_as_sender()
             self._state = State.CLOSED
-            with self._changed:
+            with self._lock:
                 self._changed.notify_all()
 
     def _sleep(self) -> int:
         """Wait for the next round; return how many rows a batch needs to be sent in it."""
-        with self._changed:
+        with self._lock:
             wait = self._pause.remaining or self._pace.flush_interval
             is_timed_out = not self._changed.wait_for(self._is_due, wait)
             is_asked = self._requested > self._served
@@ -181,7 +182,7 @@ class Flusher:
 
     def _guarded_round(self, minimum: int) -> None:
         """Run a round; whatever goes wrong is reported, and the thread lives on."""
-        with self._changed:
+        with self._lock:
             self._fresh = 0
             request = self._requested
             if request > self._served:
@@ -196,7 +197,7 @@ class Flusher:
             self._pause.lengthen()
             self._report(_as_reported(error, self._outbox))
         finally:
-            with self._changed:
+            with self._lock:
                 self._served = request
                 self._changed.notify_all()
 
@@ -248,7 +249,7 @@ class Flusher:
         settlement = Settlement(batch, accepted=size - verdict.skipped, letter=letter)
         taken = self._outbox.settle(settlement, then)
         self._pause.reset()
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
         if letter is not None:
             error = SkippedEventsError(

@@ -16,7 +16,7 @@ def environment(extra: str, python: str | None = None) -> Path:
     """Make sure that a virtual environment has the package with an extra.
 
     Args:
-        extra: An extra of the package: ``sandbox`` or ``dev``.
+        extra: An extra of the package: ``sandbox``, ``test`` or ``dev``.
         python: The interpreter to make it with. Defaults to the running one.
 
     Returns:
@@ -35,7 +35,8 @@ def environment(extra: str, python: str | None = None) -> Path:
     else:
         subprocess.run([python, "-m", "venv", "--clear", str(home)], check=True)
     install = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "--editable", f"{ROOT}[{extra}]"], check=True)
+    if subprocess.run([*install, "--editable", f"{ROOT}[{extra}]"], check=False).returncode:
+        sys.exit(f"pip could not install what {home.name} needs; see above")
     stamp.write_text(made_of)
     return interpreter
 

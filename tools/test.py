@@ -47,7 +47,7 @@ def _run_on_other_pythons() -> int:
         interpreter = _find_python(version)
         if version == mine or interpreter is None:
             continue
-        python = str(environment("dev", interpreter))
+        python = str(environment("test", interpreter))
         if _run(f"tests on Python {version}", [python, "-m", "pytest", "-q"]):
             return 1
     return 0

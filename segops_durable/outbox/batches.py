@@ -53,13 +53,12 @@ class Batches:
         sql = f"{_HEAD.format(skip=_marks(take.skip))}"
         if not self._store.read(sql, take.skip):
             return Taken(None)  # an idle outbox is not written to
-        with self._store.transaction() as queue:
-            return self._next(queue.writer, take)
+        return self._store.transact(lambda writer: self._next(writer, take))
 
     def settle(self, settlement: Settlement, then: Take) -> Taken:
         """Remove an answered batch and mark the next, in one transaction."""
-        with self._store.transaction() as queue:
-            writer = queue.writer
+
+        def settle_and_take(writer: sqlite3.Connection) -> Taken:
             self._remove(writer, settlement.batch)
             if settlement.letter is not None:
                 self._bury(writer, settlement.batch.rows, settlement.letter)
@@ -68,6 +67,8 @@ class Batches:
                 (settlement.accepted, time.time()),
             )
             return self._next(writer, then)
+
+        return self._store.transact(settle_and_take)
 
     def _next(self, writer: sqlite3.Connection, take: Take) -> Taken:
         """Find the next batch whose rows are all intact; bury the damaged on the way."""

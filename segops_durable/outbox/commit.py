@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from segops_durable.outbox.rows import NewRow
-    from segops_durable.outbox.store import Store
+    from segops_durable.outbox.store import EventQueue, Store
 
 MAX_GROUP_ROWS = 256
 
@@ -51,12 +51,20 @@ class GroupCommit:
             ClosedError: The outbox is closed, or was opened by another process.
         """
         self._store.check_writable()
-        group = self._join(rows)
-        if group.leader != threading.get_ident():
-            with group.finished:  # and let the next in the chain go on
-                pass
-        else:
-            self._lead(group)
+        waiting = self._open_group
+        if waiting is not None and waiting.leader == threading.get_ident():
+            raise self._store.interrupted()
+        group = None
+        try:
+            group = self._join(rows)
+            if group.leader != threading.get_ident():
+                with group.finished:  # and let the next in the chain go on
+                    pass
+            else:
+                self._lead(group)
+        except BaseException as error:
+            self._abandon(group or self._open_group, error)
+            raise
         if group.error is not None:
             raise self._for_this_thread(group.error)
 
@@ -65,21 +73,20 @@ class GroupCommit:
             group = self._open_group
             if group is None:
                 group = self._open_group = _Group()
-            elif group.leader == threading.get_ident():
-                raise self._store.interrupted()
             group.rows.extend(rows)
             if len(group.rows) >= MAX_GROUP_ROWS:
                 self._open_group = None
             return group
 
     def _lead(self, group: _Group) -> None:
+        def commit(queue: EventQueue) -> None:
+            self._close(group)
+            queue.insert_all(group.rows)
+
         try:
-            with self._store.writing() as queue:
-                self._close(group)
-                queue.insert_all(group.rows)
+            self._store.write(commit)
         except BaseException as error:
             group.error = error
-            self._close(group)
             raise
         finally:
             group.finished.release()
@@ -88,6 +95,15 @@ class GroupCommit:
         with self._joining:
             if self._open_group is group:
                 self._open_group = None
+
+    def _abandon(self, group: _Group | None, error: BaseException) -> None:
+        """Fail a group that a signal handler's exception kept this thread from leading."""
+        if group is None or group.leader != threading.get_ident():
+            return
+        self._close(group)
+        group.error = group.error or error
+        if group.finished.locked():
+            group.finished.release()
 
     def _for_this_thread(self, error: BaseException) -> SegOpsError:
         """A new error for each follower: a traceback belongs to one thread."""

@@ -30,6 +30,7 @@ from segops_durable.outbox.rows import NO_IDENTITY, Counts, Settlement, Take, Ta
 from segops_durable.outbox.store import QUEUE, Store
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -165,14 +166,17 @@ class Outbox:
             return meta
         if "key" in meta:
             _log.info("the API key of %s was rotated; waiting events go out under it", self.path)
-        with self._store.transaction() as queue:
-            fresh = {
-                "api_url": api_url,
-                "uuid": str(uuid.uuid4()),
-                "anonymous_id": str(uuid.uuid4()),
-            }
-            queue.writer.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", fresh.items())
-            queue.writer.execute("INSERT OR REPLACE INTO meta VALUES ('key', ?)", [key_fingerprint])
+        fresh = {
+            "api_url": api_url,
+            "uuid": str(uuid.uuid4()),
+            "anonymous_id": str(uuid.uuid4()),
+        }
+
+        def bind(writer: sqlite3.Connection) -> None:
+            writer.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", fresh.items())
+            writer.execute("INSERT OR REPLACE INTO meta VALUES ('key', ?)", [key_fingerprint])
+
+        self._store.transact(bind)
         return self._bind(api_url, key_fingerprint)
 
     def _meta(self) -> dict[str, str]:

@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import persistqueue
 
@@ -21,10 +20,8 @@ from segops_durable.errors import ClosedError, StorageError
 from segops_durable.filelock import FileLock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    from typing_extensions import Self
 
     from segops_durable.options import Durability
     from segops_durable.outbox.rows import NewRow
@@ -32,6 +29,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 QUEUE = "queue_outbox"
 """The table that persist-queue makes: its `queue_` prefix and our queue's name."""
+
+_T = TypeVar("_T")
 
 _BUSY_SECONDS = 60.0
 _FILES = ("", "-wal", "-shm")
@@ -171,10 +170,14 @@ class WriteGate:
     SQLite's own busy handler makes writers wait for seconds where this takes milliseconds.
     The thread lock stands outside the file lock because flock does not exclude threads
     that share a descriptor.
+
+    A signal handler may raise at any call. Hence no context manager of our own: `with` on
+    the interpreter's lock is the one form that cannot be interrupted half-way and leave the
+    gate shut for ever.
     """
 
     def __init__(self, path: Path) -> None:
-        self._threads = threading.Lock()
+        self.threads = threading.Lock()
         self._processes = FileLock(path)
         self._holder: int | None = None
 
@@ -183,49 +186,26 @@ class WriteGate:
         """Whether the calling thread is inside: true in a signal handler that interrupted it."""
         return self._holder == threading.get_ident()
 
-    def try_enter(self, timeout: float) -> bool:
-        """Enter within `timeout` seconds; -1 waits for as long as it takes.
+    def run(self, action: Callable[[], _T]) -> _T:
+        """Run an action inside. The caller holds `threads`.
 
         Raises:
-            ClosedError: The gate was closed meanwhile.
+            ClosedError: The gate was closed while the caller waited for `threads`.
         """
-        if not self._threads.acquire(timeout=timeout):
-            return False
-        self._holder = threading.get_ident()
-        if self._processes.is_closed:  # while this thread waited
-            self._leave_threads()
+        if self._processes.is_closed:
             raise closed_error()
         try:
+            self._holder = threading.get_ident()
             self._processes.acquire()
-        except BaseException:
-            self._leave_threads()
-            raise
-        return True
-
-    def leave(self) -> None:
-        """Let the next one in."""
-        try:
-            self._processes.release()
+            return action()
         finally:
-            self._leave_threads()
+            self._holder = None
+            if not self._processes.is_closed:
+                self._processes.release()
 
-    def leave_for_good(self) -> None:
-        """Leave, and close the lock file: whoever waits, or comes later, is refused."""
-        try:
-            self._processes.close()
-        finally:
-            self._leave_threads()
-
-    def _leave_threads(self) -> None:
-        self._holder = None
-        self._threads.release()
-
-    def __enter__(self) -> Self:
-        self.try_enter(-1)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.leave()
+    def close(self) -> None:
+        """Refuse whoever waits, or comes later."""
+        self._processes.close()
 
 
 class Store:
@@ -249,19 +229,18 @@ class Store:
             self.gate = WriteGate(path.with_name(path.name + ".lock"))
         except OSError as error:
             raise self._storage_error("cannot be made", error) from error
-        self.gate.try_enter(-1)
         try:
-            _make_private_file(path)
-            self._queue = self._open(durability)
+            with self.gate.threads:
+                self._queue = self.gate.run(lambda: self._open(durability))
         except (OSError, sqlite3.Error) as error:
-            self.gate.leave_for_good()
+            self.gate.close()
             raise self._storage_error("cannot be opened", error) from error
         except BaseException:
-            self.gate.leave_for_good()
+            self.gate.close()
             raise
-        self.gate.leave()
 
     def _open(self, durability: Durability) -> EventQueue:
+        _make_private_file(self.path)
         queue = EventQueue(self.path, durability)
         try:
             version = queue.reader.execute("PRAGMA user_version").fetchone()[0]
@@ -281,19 +260,17 @@ class Store:
                 hint="Upgrade segops-durable, or give another queue_path",
             )
 
-    @contextmanager
-    def writing(self) -> Iterator[EventQueue]:
-        """Hold the write gate; each statement commits by itself, unless `BEGIN` is one.
+    def write(self, action: Callable[[EventQueue], _T]) -> _T:
+        """Run an action behind the write gate; each of its statements commits by itself.
 
         Raises:
             StorageError: SQLite could not write. Whether it is on disk is then unknown.
             ClosedError: The store is closed, or was opened by another process.
         """
         self.check_writable()
-        with self.gate:
-            self.check_open()  # it may have been closed while this thread waited at the gate
+        with self.gate.threads:
             try:
-                yield self._queue
+                return self.gate.run(lambda: action(self._queue))
             except sqlite3.Error as error:
                 _roll_back(self._queue.writer)
                 raise self._storage_error("cannot be written", error) from error
@@ -301,18 +278,21 @@ class Store:
                 _roll_back(self._queue.writer)
                 raise
 
-    @contextmanager
-    def transaction(self) -> Iterator[EventQueue]:
-        """Hold the write gate and a transaction, committed at the end or rolled back.
+    def transact(self, action: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run an action in a transaction, committed at the end or rolled back.
 
         Raises:
-            StorageError: As `writing`.
-            ClosedError: As `writing`.
+            StorageError: As `write`.
+            ClosedError: As `write`.
         """
-        with self.writing() as queue:
+
+        def in_transaction(queue: EventQueue) -> _T:
             queue.writer.execute("BEGIN IMMEDIATE")  # a deferred one may fail at its first write
-            yield queue
+            result = action(queue.writer)
             queue.writer.execute("COMMIT")
+            return result
+
+        return self.write(in_transaction)
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Run one SELECT to its end: an open cursor would keep the WAL from shrinking.
@@ -375,15 +355,19 @@ class Store:
         """
         if self._closed or self._pid != os.getpid():
             return
-        if self.gate.is_mine or not self.gate.try_enter(timeout):
+        if self.gate.is_mine or not self.gate.threads.acquire(timeout=timeout):
             self._closed = True
             return
         try:
-            with self._reading:
-                self._closed = True
-                self._queue.close()
+            self.gate.run(self._close)
         finally:
-            self.gate.leave_for_good()
+            self.gate.threads.release()
+
+    def _close(self) -> None:
+        with self._reading:
+            self._closed = True
+            self._queue.close()
+        self.gate.close()
 
     def _storage_error(self, problem: str, error: Exception) -> StorageError:
         return StorageError(
@@ -407,11 +391,11 @@ def _size(path: Path) -> int:
 
 def _roll_back(connection: sqlite3.Connection) -> None:
     """Leave no transaction open; SQLite may have rolled back by itself already."""
-    if connection.in_transaction:
-        try:
+    try:
+        if connection.in_transaction:
             connection.execute("ROLLBACK")
-        except sqlite3.Error:  # the first error is the one to report
-            return
+    except sqlite3.Error:  # the first error is the one to report
+        return
 
 
 def _make_private_directory(directory: Path) -> None:

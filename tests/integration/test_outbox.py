@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import sys
 import threading
 import zlib
 from contextlib import closing
@@ -222,8 +223,8 @@ def test_a_call_from_a_signal_handler_within_a_commit_raises_and_does_not_hang(
     open_outbox: Callable[..., Outbox],
 ) -> None:
     outbox = open_outbox()
-    with outbox._store.gate, pytest.raises(StorageError, match="signal handler"):
-        outbox.append(events(1))
+    with pytest.raises(StorageError, match="signal handler"):
+        outbox._store.write(lambda _queue: outbox.append(events(1)))
     group = outbox._commit._join([])  # this thread leads a group that is still open
     with pytest.raises(StorageError, match="signal handler"):
         outbox.append(events(1))
@@ -338,12 +339,49 @@ def test_a_thread_that_waits_at_the_gate_while_it_closes_is_refused(
             outcome.append(error)
 
     gate = outbox._store.gate
-    gate.try_enter(-1)
     waiting = threading.Thread(target=append)
-    waiting.start()
-    while outbox._commit._open_group is None:  # until it leads a group, and so waits here
-        continue
-    outbox._store._closed = True
-    gate.leave_for_good()
+    with gate.threads:
+        waiting.start()
+        while outbox._commit._open_group is None:  # until it leads a group, and so waits here
+            continue
+        gate.run(outbox._store._close)
     waiting.join(10)
     assert len(outcome) == 1
+
+
+def test_a_handler_that_raises_anywhere_in_an_append_leaves_the_outbox_usable(
+    open_outbox: Callable[..., Outbox],
+) -> None:
+    """Ctrl-C, at every call in turn that an append makes."""
+
+    class Interrupt(BaseException):
+        pass
+
+    outbox = open_outbox()
+    calls = 0
+
+    def interrupt(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls -= event in {"call", "c_return"}  # where the interpreter runs signal handlers
+        if calls == 0:
+            sys.setprofile(None)
+            raise Interrupt
+
+    for point in range(1, 500):
+        calls = point
+        sys.setprofile(interrupt)
+        try:
+            outbox.append(events(1))
+        except (Interrupt, StorageError):
+            pass
+        else:
+            break
+        finally:
+            sys.setprofile(None)
+        survivor = threading.Thread(target=outbox.append, args=(events(1),), daemon=True)
+        survivor.start()
+        survivor.join(20)
+        assert not survivor.is_alive(), f"another thread hangs after an interrupt at call {point}"
+        outbox.append(events(1))
+    assert 10 < point < 499
+    assert outbox.counts().pending >= 2 * (point - 1)
