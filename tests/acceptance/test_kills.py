@@ -70,6 +70,10 @@ def test_thirty_kills_at_random_instants_lose_nothing_and_repeat_one_batch_each(
     assert sum(received.values()) - len(received) <= KILLS * BATCH
     summary = sandbox.summary()
     assert summary["repeated_keys"] <= KILLS
+    keys_of = {
+        (row["event"]["payload"]["name"], row["idempotency_key"]) for row in sandbox.events()
+    }
+    assert len(keys_of) == len(received)  # whatever came twice came under the same key
     assert summary["conflicting_keys"] == 0
 
 

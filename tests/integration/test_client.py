@@ -31,8 +31,9 @@ Make = "Callable[..., SegOpsClient]"
 
 
 def track(client: SegOpsClient, count: int, first: int = 0) -> None:
-    for number in range(first, first + count):
-        client.track(user_id="u-1", event_type="page_viewed", payload={"n": number})
+    """Track some events at once, so that the flusher finds all of them or none."""
+    numbers = range(first, first + count)
+    client.track_many(Event("u-1", "page_viewed", payload={"n": number}) for number in numbers)
 
 
 def numbers(sandbox: Sandbox) -> list[int]:
@@ -235,8 +236,8 @@ def test_skipped_events_are_kept_in_the_dead_letters_and_reported(
 ) -> None:
     told: list[SegOpsError] = []
     client = make_client(on_error=told.append)
-    track(client, 2)
-    client.track(user_id="not an id", event_type="page_viewed")
+    good = [Event("u-1", "page_viewed", payload={"n": number}) for number in range(2)]
+    client.track_many([*good, Event("not an id", "page_viewed")])
     result = client.flush(timeout=10)
     assert (result.sent, result.pending, result.ok) == (2, 0, False)
     assert result.dead == client.stats().dead == 3  # SegOps does not say which: all are kept
@@ -412,7 +413,8 @@ def test_threads_that_track_and_flush_lose_and_double_nothing(
     client = make_client()
 
     def work(thread: int) -> None:
-        track(client, 50, first=thread * 50)
+        for number in range(thread * 50, thread * 50 + 50):
+            client.track(user_id="u-1", event_type="page_viewed", payload={"n": number})
         client.flush(timeout=30)
 
     threads = [threading.Thread(target=work, args=(each,)) for each in range(8)]
@@ -434,7 +436,7 @@ def test_a_handler_that_shuts_down_in_the_middle_of_tracking_loses_nothing(
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises((ClosedError, segops_durable.StorageError)):  # noqa: PT012 - a loop
             for number in range(1_000_000):
-                track(client, 1, first=number)
+                client.track(user_id="u-1", event_type="page_viewed", payload={"n": number})
                 acknowledged.append(number)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
