@@ -238,9 +238,10 @@ def test_skipped_events_are_kept_in_the_dead_letters_and_reported(
     client = make_client(on_error=told.append)
     good = [Event("u-1", "page_viewed", payload={"n": number}) for number in range(2)]
     client.track_many([*good, Event("not an id", "page_viewed")])
-    result = client.flush(timeout=10)
-    assert (result.sent, result.pending, result.ok) == (2, 0, False)
-    assert result.dead == client.stats().dead == 3  # SegOps does not say which: all are kept
+    client.flush(timeout=10)
+    stats = client.stats()
+    assert (stats.accepted_total, stats.pending) == (2, 0)
+    assert stats.dead == 3  # SegOps does not say which: all are kept
     assert isinstance(told[-1], segops_durable.SkippedEventsError)
     assert told[-1].skipped == 1
     assert numbers(sandbox) == [0, 1]
@@ -274,7 +275,7 @@ def test_shutdown_sends_what_waits_and_is_safe_twice(
     with make_client() as client:
         track(client, 3)
     result = client.shutdown()
-    assert (result.sent, result.ok) == (3, True)
+    assert result.ok
     assert client.shutdown() is result
     client.close()
     assert numbers(sandbox) == [0, 1, 2]
