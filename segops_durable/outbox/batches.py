@@ -11,8 +11,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from segops_durable.outbox.event_queue import QUEUE
 from segops_durable.outbox.rows import Batch, Letter, Row, Settlement, Take, Taken
-from segops_durable.outbox.store import QUEUE
 
 if TYPE_CHECKING:
     import sqlite3

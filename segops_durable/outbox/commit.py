@@ -18,8 +18,9 @@ from segops_durable.errors import SegOpsError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from segops_durable.outbox.event_queue import EventQueue
     from segops_durable.outbox.rows import NewRow
-    from segops_durable.outbox.store import EventQueue, Store
+    from segops_durable.outbox.store import Store
 
 MAX_GROUP_ROWS = 256
 

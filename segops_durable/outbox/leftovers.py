@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from segops_durable.outbox.store import QUEUE
+from segops_durable.outbox.event_queue import QUEUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,8 +26,9 @@ from segops_durable.errors import ConfigurationError
 from segops_durable.filelock import FileLock
 from segops_durable.outbox.batches import Batches
 from segops_durable.outbox.commit import GroupCommit
+from segops_durable.outbox.event_queue import QUEUE
 from segops_durable.outbox.rows import NO_IDENTITY, Counts, Settlement, Take, Taken, new_row
-from segops_durable.outbox.store import QUEUE, Store
+from segops_durable.outbox.store import Store
 
 if TYPE_CHECKING:
     import sqlite3

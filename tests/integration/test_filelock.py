@@ -22,8 +22,9 @@ sys.stdin.read()
 
 def test_two_locks_on_one_file_exclude_each_other_in_one_process(tmp_path: Path) -> None:
     first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
-    with first:
-        assert not second.try_acquire()
+    first.acquire()
+    assert not second.try_acquire()
+    first.release()
     assert second.try_acquire()
     second.close()
     second.close()

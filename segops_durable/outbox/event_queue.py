@@ -1,0 +1,157 @@
+"""The SQLite file: its schema, its PRAGMAs and its connections.
+
+`EventQueue` is persist-queue's `SQLiteQueue` with its extension points filled in: the table
+gains a checksum and an identity, and connections get the settings that make a commit
+durable. Its `get`, acknowledgement and pickling are left alone: they delete before the
+event is sent, commit per row, and run code that someone may have planted in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import persistqueue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from segops_durable.options import Durability
+    from segops_durable.outbox.rows import NewRow
+
+SCHEMA_VERSION = 1
+QUEUE = "queue_outbox"
+"""The table that persist-queue makes: its `queue_` prefix and our queue's name."""
+
+_BUSY_SECONDS = 60.0
+_WAL_PAGES = 100
+_WAL_BYTES = 1 << 20
+
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tally (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    removed INTEGER NOT NULL DEFAULT 0,
+    accepted INTEGER NOT NULL DEFAULT 0,
+    last_accepted_at REAL
+);
+INSERT OR IGNORE INTO tally (id) VALUES (1);
+CREATE TABLE IF NOT EXISTS in_flight (
+    first_id INTEGER PRIMARY KEY,
+    last_id INTEGER NOT NULL,
+    row_count INTEGER NOT NULL,
+    identity TEXT NOT NULL,
+    batch_key TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS dead_letters (
+    _id INTEGER PRIMARY KEY AUTOINCREMENT,
+    row_id INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    identity TEXT NOT NULL,
+    tracked_at REAL NOT NULL,
+    died_at REAL NOT NULL,
+    reason TEXT NOT NULL,
+    status INTEGER,
+    answer TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS {QUEUE}_identity ON {QUEUE} (identity, _id) WHERE identity <> '';
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+
+class _AsTheyAre:
+    """The serializer: an event is bytes already."""
+
+    @staticmethod
+    def dumps(value: bytes) -> bytes:
+        return value
+
+    @staticmethod
+    def loads(data: bytes) -> bytes:
+        return data
+
+
+class EventQueue(persistqueue.SQLiteQueue):
+    """persist-queue's FIFO queue, with durable connections and a checked, wider row."""
+
+    _SQL_CREATE = (
+        "CREATE TABLE IF NOT EXISTS {table_name} ("
+        "{key_column} INTEGER PRIMARY KEY AUTOINCREMENT, "  # never reuse an id: see Batches
+        "data BLOB NOT NULL, timestamp FLOAT NOT NULL, "
+        "crc INTEGER NOT NULL, identity TEXT NOT NULL)"
+    )
+    _SQL_INSERT = "INSERT INTO {table_name} (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)"
+
+    def __init__(self, path: Path, durability: Durability) -> None:
+        self._durability = durability
+        self._getter = self._putter = None  # SQLiteBase.__del__ reads them even after a failure
+        super().__init__(
+            str(path.parent),
+            name="outbox",
+            multithreading=True,
+            timeout=_BUSY_SECONDS,
+            serializer=_AsTheyAre,
+            db_file_name=path.name,
+        )
+        self._insert = self._sql_insert  # the base class formats it anew at every use
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """The connection that only reads."""
+        return self._getter  # type: ignore[return-value]  # persist-queue types it as None
+
+    @property
+    def writer(self) -> sqlite3.Connection:
+        """The connection that writes, behind the write gate."""
+        return self._putter  # type: ignore[return-value]  # persist-queue types it as None
+
+    def insert_all(self, rows: Sequence[NewRow]) -> None:
+        """Insert rows with one statement, which commits them all or none.
+
+        One statement lets go of the interpreter once, where `executemany` does it for every
+        row, and every time another thread may take it: with 16 threads that is a third of
+        the throughput.
+        """
+        more = ", (?, ?, ?, ?)" * (len(rows) - 1)
+        self.writer.execute(self._insert + more, tuple(chain.from_iterable(rows)))
+
+    def _count(self) -> int:
+        """Count nothing: the base class would read every page at start-up."""
+        return 0
+
+    def _new_db_connection(
+        self,
+        path: str,
+        multithreading: bool,  # noqa: ARG002, FBT001 - the base class's signature
+        timeout: float,
+    ) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            os.path.join(path, self.db_file_name),  # noqa: PTH118 - the base class holds text
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            self._configure(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _configure(self, connection: sqlite3.Connection) -> None:
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        if mode != "wal":
+            raise sqlite3.OperationalError(f"journal mode {mode} instead of wal")
+        is_full = self._durability == "full"
+        for setting in (
+            f"synchronous={'FULL' if is_full else 'NORMAL'}",  # a build's default may be less
+            f"fullfsync={is_full:d}",  # macOS: a plain fsync does not reach the platter
+            f"checkpoint_fullfsync={is_full:d}",
+            "secure_delete=ON",  # or sent events could be carved out of the file
+            f"wal_autocheckpoint={_WAL_PAGES}",
+            f"journal_size_limit={_WAL_BYTES}",
+        ):
+            connection.execute(f"PRAGMA {setting}").fetchall()
