@@ -40,6 +40,9 @@ _log = logging.getLogger("segops_durable")
 CHUNK_ROWS = 500
 """Events in one transaction of `SegOpsClient.track_many`."""
 
+GRACE_SECONDS = 0.25
+"""What a request under way is given to be answered when the time of a shutdown is over."""
+
 
 class SegOpsClient:
     """Sends user events to SegOps, and keeps each on disk until SegOps has accepted it.
@@ -236,7 +239,8 @@ class SegOpsClient:
         interpreter exit the same is done for a client that was not shut down.
 
         Args:
-            timeout: Seconds for all of it. Defaults to the option `shutdown_timeout`.
+            timeout: Seconds for all of it, but for a quarter of a second in which a request
+                that is under way may be answered. Defaults to the option `shutdown_timeout`.
 
         Raises:
             StorageError: The outbox cannot be read; or a signal handler called this in the
@@ -318,7 +322,7 @@ class SegOpsClient:
         try:
             return self._flusher.flush(max(0.0, deadline - time.monotonic()))
         finally:
-            self._flusher.stop(deadline - time.monotonic())
+            self._flusher.stop(max(deadline - time.monotonic(), GRACE_SECONDS))
             self._outbox.close()
             self._exchange.close()
 

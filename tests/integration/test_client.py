@@ -285,13 +285,15 @@ def test_shutdown_sends_what_waits_and_is_safe_twice(
 
 
 def test_shutdown_with_the_server_down_is_bounded_and_the_next_client_delivers(
-    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+    make_client: Callable[..., SegOpsClient],
+    sandbox: Sandbox,
+    wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
     sandbox.stop()
     client = make_client(max_retries=1000)
     track(client, 3)
     assert client.shutdown(timeout=0.1).pending == 3
-    assert not client._flusher._thread.is_alive()
+    wait_until(lambda: not client._flusher._thread.is_alive())
     sandbox.start()
     assert make_client().flush(timeout=10).ok
     assert numbers(sandbox) == [0, 1, 2]
