@@ -211,8 +211,17 @@ def _timestamp(value: object) -> str:
             raise InvalidEventError("occurred_at", "must have a time zone", value)
         return value.astimezone(timezone.utc).isoformat()
     if isinstance(value, str):
-        return _utc_text(value)
+        return value if _is_canonical(value) else _utc_text(value)
     raise InvalidEventError("occurred_at", "must be ISO 8601 text or a datetime", value)
+
+
+def _is_canonical(text: str) -> bool:
+    """Whether the text is what Python itself would write of that time in UTC: the fast path."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return moment.tzinfo is timezone.utc and moment.isoformat() == text
 
 
 def _utc_text(text: str) -> str:
