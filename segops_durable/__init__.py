@@ -30,15 +30,18 @@ from segops_durable.errors import (
     WrongAddressError,
 )
 from segops_durable.events import Context, Event, UserContext
+from segops_durable.outbox import Cause, DeadLetter
 from segops_durable.signing import sign_user_id
 from segops_durable.status import FlushResult, State, Stats
 
 __all__ = [
+    "Cause",
     "ClosedError",
     "ConfigurationError",
     "Context",
     "CredentialsError",
     "DamagedEventError",
+    "DeadLetter",
     "DeliveryError",
     "Event",
     "FlushResult",

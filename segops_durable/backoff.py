@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -14,14 +13,17 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from segops_durable.clock import Clock
+
 RETRY_SECONDS = 0.5
 """The back-off of every SegOps SDK: 500 ms times the attempt (public documentation)."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between two rounds at most, in a long outage."""
 
-LONGEST_RETRY_AFTER = 3600.0
-"""Seconds that a ``Retry-After`` may ask for at most."""
+LONGEST_BLOCKED_PAUSE = 300.0
+"""Seconds between two rounds at most while the key or the address is wrong: that takes a
+person to mend, who may then flush or set the key."""
 
 _T = TypeVar("_T")
 
@@ -32,6 +34,7 @@ def send_with_retries(
     is_worth_retrying: Callable[[_T], bool],
     max_retries: int,
     stop: threading.Event,
+    clock: Clock,
 ) -> tuple[_T, int]:
     """Call `send` until it is not worth retrying, retries run out, or `stop` is set.
 
@@ -40,15 +43,20 @@ def send_with_retries(
         is_worth_retrying: Whether another attempt may help.
         max_retries: Attempts after the first.
         stop: Ends a wait between attempts, and the attempts.
+        clock: What the waits go by.
 
     Returns:
         The last attempt's outcome, and how many attempts there were.
     """
+
+    def wait(seconds: float) -> None:
+        clock.sleep(stop, seconds)
+
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_result(is_worth_retrying),
-        # both need the event: sleep_using_event alone would return at once and spin
+        # both need the event: a sleep that it ends would otherwise return at once, and spin
         stop=tenacity.stop_after_attempt(max_retries + 1) | tenacity.stop_when_event_set(stop),
-        sleep=tenacity.sleep_using_event(stop),
+        sleep=wait,
         wait=tenacity.wait_incrementing(start=RETRY_SECONDS, increment=RETRY_SECONDS),
         retry_error_callback=_last_outcome,
         reraise=True,
@@ -64,65 +72,89 @@ def _last_outcome(state: tenacity.RetryCallState) -> object:
     return state.outcome.result()
 
 
-def retry_after_seconds(header: str | None, now: datetime | None = None) -> float | None:
-    """Read a ``Retry-After`` header: seconds, or a date; clamped to an hour.
+def retry_after_seconds(header: str | None, now: datetime, longest: float) -> float | None:
+    """Read a ``Retry-After`` header: seconds, or a date (RFC 9110, section 10.2.3).
+
+    Args:
+        header: The header's value, or None where there is none.
+        now: The time that a date is compared with.
+        longest: Seconds that it may ask for at most.
 
     Returns:
         Seconds to wait, or None where the header is missing or says nothing.
     """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
-        return min(float(text), LONGEST_RETRY_AFTER)
+        return min(float(text), longest)
+    moment = http_date(text)
+    if moment is None:
+        return None
+    return min(max((moment - now).total_seconds(), 0.0), longest)
+
+
+def http_date(header: str | None) -> datetime | None:
+    """Read the date of a header, or None where it is not one."""
     try:
-        moment = parsedate_to_datetime(text)
-        seconds = (moment - (now or datetime.now(timezone.utc))).total_seconds()
+        moment = parsedate_to_datetime(header or "")
     except (TypeError, ValueError):
         return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 class Pause:
     """The wait between rounds: none while they succeed, doubling while they fail.
 
+    A wait lies between half its ceiling and all of it. Drawn from zero on, as "full jitter"
+    is, the waits of an outage would be 30 seconds in the mean, and so 120 connections an hour.
+
     Args:
-        shortest: Seconds after the first failure.
+        shortest: The ceiling after the first failure, in seconds.
+        clock: The time.
     """
 
-    def __init__(self, shortest: float) -> None:
-        self._shortest = min(shortest, LONGEST_PAUSE)
+    def __init__(self, shortest: float, clock: Clock) -> None:
+        self._shortest = shortest
+        self._clock = clock
         self._failures = 0
         self._until = 0.0
-        self._ordered = False
+        self._ordered_until = 0.0
+
+    @property
+    def failures(self) -> int:
+        """How many failures there were in a row."""
+        return self._failures
 
     @property
     def remaining(self) -> float:
         """Seconds left of the wait; 0 if there is none."""
-        return max(0.0, self._until - time.monotonic())
+        return max(0.0, max(self._until, self._ordered_until) - self._clock.monotonic())
 
     @property
     def is_ordered(self) -> bool:
         """Whether the server asked for the wait that is on: nothing may cut it short."""
-        return self._ordered and self.remaining > 0
+        return self._clock.monotonic() < self._ordered_until
 
-    def lengthen(self, at_least: float | None = None) -> float:
+    def lengthen(self, longest: float = LONGEST_PAUSE) -> None:
         """Wait after a failure: twice as long as after the one before, with jitter.
 
         Args:
-            at_least: Seconds that the server asked for, if it did.
-
-        Returns:
-            The seconds.
+            longest: The highest ceiling, in seconds.
         """
-        longest = min(self._shortest * 2.0 ** min(self._failures, 30), LONGEST_PAUSE)
-        seconds = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads a fleet, hides nothing
+        ceiling = min(self._shortest * 2.0 ** min(self._failures, 30), longest)
         self._failures += 1
-        self._ordered = at_least is not None
-        seconds = max(seconds, at_least or 0.0)
-        self._until = time.monotonic() + seconds
-        return seconds
+        share = random.uniform(0.5, 1.0)  # noqa: S311 - spreads a fleet, hides nothing
+        self._until = self._clock.monotonic() + ceiling * share
+
+    def order(self, seconds: float) -> None:
+        """Wait for at least as long as the server asked for."""
+        self._ordered_until = self._clock.monotonic() + seconds
+
+    def stagger(self) -> None:
+        """Wait for some part of the shortest wait, so that a fleet does not come as one."""
+        share = random.random()  # noqa: S311 - as above
+        self._until = self._clock.monotonic() + min(self._shortest, LONGEST_PAUSE) * share
 
     def reset(self) -> None:
-        """Forget the failures: a round went well."""
+        """Forget the failures and end the wait, but not one that the server asked for."""
         self._failures = 0
         self._until = 0.0
-        self._ordered = False

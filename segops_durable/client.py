@@ -10,8 +10,8 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from segops_durable._version import __version__
-from segops_durable.errors import ClosedError, SegOpsError
+from segops_durable.delivery import Delivery
+from segops_durable.errors import ClosedError, ConfigurationError
 from segops_durable.events import (
     Context,
     Event,
@@ -20,20 +20,20 @@ from segops_durable.events import (
     make_event,
     make_identify_event,
 )
-from segops_durable.exchange import Exchange
-from segops_durable.flusher import Flusher, Pace
-from segops_durable.handshake import Handshake, identity_of
+from segops_durable.handshake import identity_of
 from segops_durable.options import Durability, Options, checked_path, options_from_env
 from segops_durable.outbox import NO_IDENTITY, Outbox, find_leftovers
 from segops_durable.status import FlushResult, State, Stats
-from segops_durable.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     import requests
     from typing_extensions import Self
+
+    from segops_durable.errors import SegOpsError
+    from segops_durable.outbox import DeadLetter
 
 _log = logging.getLogger("segops_durable")
 
@@ -69,6 +69,8 @@ class SegOpsClient:
         queue_path: str | os.PathLike[str] | None = None,
         durability: Durability = "full",
         max_retries: int = 3,
+        max_retry_after: float = 3600.0,
+        max_requests_per_minute: int | None = None,
         shutdown_timeout: float = 5.0,
         http_session: requests.Session | None = None,
         allow_insecure: bool = False,
@@ -86,6 +88,8 @@ class SegOpsClient:
                 queue_path=checked_path(queue_path),
                 durability=durability,
                 max_retries=max_retries,
+                max_retry_after=max_retry_after,
+                max_requests_per_minute=max_requests_per_minute,
                 shutdown_timeout=shutdown_timeout,
                 http_session=http_session,
                 allow_insecure=allow_insecure,
@@ -113,34 +117,17 @@ class SegOpsClient:
         self._closing = False
         self._result: FlushResult | None = None
         self._shutting_down = threading.RLock()  # a signal handler may shut down as well
-        self._last_error: SegOpsError | None = None
         self._outbox = Outbox(
             options.outbox_path,
             api_url=options.api_url,
             key_fingerprint=options.key_fingerprint,
             durability=options.durability,
         )
-        self._exchange = Exchange(
-            options.api_url,
-            timeout=options.timeout,
-            user_agent=f"segops-durable/{__version__}",
-            session=options.http_session,
-        )
-        self._handshake = (
-            Handshake(self._exchange, options.api_key, options.get_user)
-            if options.has_public_key
-            else None
-        )
-        self._flusher = Flusher(
-            self._outbox,
-            Transport(self._exchange, options.api_key, self._handshake),
-            _pace_of(options),
-            self._report,
-        )
+        self._delivery = Delivery(options, self._outbox)
         _warn_of_leftovers(options)
         self._pid = os.getpid()
         atexit.register(self._at_exit)
-        self._flusher.start()
+        self._delivery.flusher.start()
 
     def track(
         self,
@@ -228,9 +215,8 @@ class SegOpsClient:
         Raises:
             ClosedError: The client is shut down.
         """
-        if self._closing:
-            raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")
-        return self._flusher.flush(timeout)
+        self._check_open()
+        return self._delivery.flusher.flush(timeout)
 
     def shutdown(self, timeout: float | None = None) -> FlushResult:
         """Make one last effort to send, then stop. What is left waits on disk.
@@ -260,8 +246,76 @@ class SegOpsClient:
 
     def reset_session(self) -> None:
         """Forget the session tokens of a public key, so that the next batch mints anew."""
-        if self._handshake is not None:
-            self._handshake.forget()
+        if self._delivery.handshake is not None:
+            self._delivery.handshake.forget()
+
+    def set_api_key(self, api_key: str) -> None:
+        """Send with another key from now on; what waited for a key that works goes on at once.
+
+        For the rotation of keys while a device runs. Nothing that waits is lost or changed.
+
+        Args:
+            api_key: The new key, of the same kind (``sk_…`` or ``pk_…``) as the old one.
+
+        Raises:
+            ConfigurationError: It is no key, or one of another kind; the old one stays.
+            StorageError: The outbox cannot be written; the old one stays.
+            ClosedError: The client is shut down.
+        """
+        self._check_open()
+        options = self._options.with_key(api_key)
+        self._outbox.keep_key(options.key_fingerprint)
+        self._options = options
+        self._delivery.use_key(api_key)
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """Iterate over the events that are not sent any more, oldest first.
+
+        They are in the outbox file, and stay there until `retry_dead_letters` or
+        `discard_dead_letters` takes them out.
+
+        Raises:
+            ClosedError: The client is shut down.
+        """
+        return iter(self._outbox.dead_letters)
+
+    def retry_dead_letters(self, ids: Iterable[int] | None = None) -> int:
+        """Put dead letters back into the queue, to be sent again; in the order of their ids.
+
+        Args:
+            ids: Which. Defaults to those that SegOps refused, or found too large. Events that
+                SegOps may have accepted (`Cause.SKIPPED`), and damaged ones, are put back
+                only by name: the ones could be doubled, the others were never tracked so.
+
+        Returns:
+            How many were put back; an id that is not there is passed over.
+
+        Raises:
+            ConfigurationError: An id is no integer.
+            StorageError: The outbox cannot be written; letters not put back stay.
+            ClosedError: The client is shut down.
+        """
+        self._check_open()
+        count = self._outbox.dead_letters.retry(None if ids is None else _checked_ids(ids))
+        self._delivery.flusher.notice(count)
+        return count
+
+    def discard_dead_letters(self, ids: Iterable[int]) -> int:
+        """Remove dead letters for good.
+
+        Args:
+            ids: Which.
+
+        Returns:
+            How many were removed; an id that is not there is passed over.
+
+        Raises:
+            ConfigurationError: An id is no integer.
+            StorageError: The outbox cannot be written.
+            ClosedError: The client is shut down.
+        """
+        self._check_open()
+        return self._outbox.dead_letters.discard(_checked_ids(ids))
 
     def stats(self) -> Stats:
         """Say how the client and its outbox stand; cheap, however much waits.
@@ -277,8 +331,9 @@ class SegOpsClient:
             oldest_age=None if counts.oldest_at is None else max(0, time.time() - counts.oldest_at),
             queue_bytes=counts.queue_bytes,
             accepted_total=counts.accepted_total,
-            state=State.CLOSED if self._closing else self._flusher.state,
-            last_error=self._last_error,
+            state=State.CLOSED if self._closing else self._delivery.flusher.state,
+            retry_at=self._delivery.flusher.retry_at,
+            last_error=self._delivery.report.last_error,
             last_accepted_at=accepted_at
             if accepted_at is None
             else datetime.fromtimestamp(accepted_at, timezone.utc),
@@ -298,16 +353,19 @@ class SegOpsClient:
     def __repr__(self) -> str:
         return f"SegOpsClient({self._options!r})"
 
-    def _store(self, events: list[Event]) -> None:
+    def _check_open(self) -> None:
         if self._closing:
             raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")
+
+    def _store(self, events: list[Event]) -> None:
+        self._check_open()
         encoded = [encode_event(event) for event in events]
         self._outbox.append(encoded, self._identity())
-        self._flusher.notice(len(encoded))
+        self._delivery.flusher.notice(len(encoded))
 
     def _identity(self) -> str:
         """Whose events are tracked now: asked when they are tracked, not when they are sent."""
-        if self._handshake is None:
+        if self._delivery.handshake is None:
             return NO_IDENTITY
         get_user = self._options.get_user
         context = get_user() if get_user is not None else None
@@ -320,33 +378,11 @@ class SegOpsClient:
     def _shut_down(self, deadline: float) -> FlushResult:
         atexit.unregister(self._at_exit)
         try:
-            return self._flusher.flush(max(0.0, deadline - time.monotonic()))
+            return self._delivery.flusher.flush(max(0.0, deadline - time.monotonic()))
         finally:
-            self._flusher.stop(max(deadline - time.monotonic(), GRACE_SECONDS))
+            self._delivery.flusher.stop(max(deadline - time.monotonic(), GRACE_SECONDS))
             self._outbox.close()
-            self._exchange.close()
-
-    def _report(self, error: SegOpsError) -> None:
-        """Tell `on_error`; what it raises is logged, and does not stop the flusher."""
-        self._last_error = error
-        if self._options.on_error is None:
-            _log.warning("%s", error)
-            return
-        try:
-            self._options.on_error(error)
-        except Exception:  # noqa: BLE001 - the user's code may raise anything
-            _log.exception("on_error raised while it was told: %s", error)
-
-
-def _pace_of(options: Options) -> Pace:
-    attempts = options.max_retries + 1
-    return Pace(
-        batch_size=options.batch_size,
-        wake_at=options.batch_size if options.batch else 1,
-        flush_interval=options.flush_interval,
-        max_retries=options.max_retries,
-        longest_round=options.flush_interval + attempts * (options.timeout + attempts),
-    )
+            self._delivery.close()
 
 
 def _warn_of_leftovers(options: Options) -> None:
@@ -360,3 +396,12 @@ def _warn_of_leftovers(options: Options) -> None:
             path,
             str(path),
         )
+
+
+def _checked_ids(ids: Iterable[object]) -> list[int]:
+    chosen = []
+    for each in ids:
+        if not isinstance(each, int) or isinstance(each, bool):
+            raise ConfigurationError(f"ids must be integers, got {each!r}", field="ids")
+        chosen.append(each)
+    return chosen

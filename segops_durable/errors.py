@@ -22,7 +22,11 @@ Each carries its data as attributes, and `hint`: what to do about it, in a sente
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
 
 
 class SegOpsError(Exception):
@@ -133,6 +137,8 @@ class DeliveryError(SegOpsError):
         batch_size: How many events the batch held.
         attempts: How many requests this round made for it.
         status: The HTTP status, or None where there was no answer.
+        retry_at: When it is tried again by itself, UTC; None where it is not.
+        events: The events as they were sent, for an error that is about them; else empty.
     """
 
     def __init__(
@@ -142,12 +148,16 @@ class DeliveryError(SegOpsError):
         batch_size: int = 0,
         attempts: int = 0,
         status: int | None = None,
+        retry_at: datetime | None = None,
+        events: Sequence[dict[str, Any]] = (),
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.batch_size = batch_size
         self.attempts = attempts
         self.status = status
+        self.retry_at = retry_at
+        self.events = tuple(events)
 
 
 class UnreachableError(DeliveryError):
@@ -159,13 +169,7 @@ class NotSegOpsError(DeliveryError):
 
 
 class RateLimitedError(DeliveryError):
-    """SegOps asks for patience.
-
-    Attributes:
-        retry_after: Seconds to wait, or None where the answer did not say.
-    """
-
-    retry_after: float | None = None
+    """SegOps asks for patience; `retry_at` says until when."""
 
 
 class CredentialsError(DeliveryError):
@@ -177,11 +181,16 @@ class WrongAddressError(DeliveryError):
 
 
 class RefusedError(DeliveryError):
-    """SegOps refused the batch as invalid or too large."""
+    """SegOps refused an event as invalid or too large; it went to the dead letters.
+
+    Reported for the event itself: a refused batch is halved until the culprit is alone.
+    """
 
 
 class SkippedEventsError(DeliveryError):
     """SegOps accepted the batch, but threw events of it away for failing validation.
+
+    The whole batch, which `events` has, is kept in the dead letters.
 
     Attributes:
         skipped: How many; SegOps does not say which.

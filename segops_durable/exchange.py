@@ -6,17 +6,17 @@ POST into a GET whose 200 says nothing, and ``~/.netrc`` would replace the API k
 
 from __future__ import annotations
 
-import time
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 import requests
 import urllib3
 
+from segops_durable.deadline import Deadline, DeadlineAdapter
 from segops_durable.verdicts import Answer, Meaning, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 MAX_ANSWER_BYTES = 64 * 1024
 _MAX_DETAIL = 300
@@ -42,9 +42,11 @@ class Exchange:
 
     Args:
         api_url: Where SegOps is.
-        timeout: Seconds for a request.
+        timeout: Seconds for all of a request. With a session that was handed in they hold
+            for each step of it, and for the answer's body.
         user_agent: The ``User-Agent`` header.
         session: The session to use; None makes one that is closed with this.
+        wait_for_turn: Called before each request; False means that none is to be made.
     """
 
     def __init__(
@@ -54,12 +56,15 @@ class Exchange:
         timeout: float,
         user_agent: str,
         session: requests.Session | None = None,
+        wait_for_turn: Callable[[], bool] = lambda: True,
     ) -> None:
         self._api_url = api_url
         self._timeout = timeout
         self._user_agent = user_agent
+        self._wait_for_turn = wait_for_turn
+        self._deadline = Deadline()
         self._owned = session is None
-        self._session = session or _new_session()
+        self._session = _new_session(self._deadline) if session is None else session
 
     def post(
         self,
@@ -69,7 +74,9 @@ class Exchange:
         headers: Mapping[str, str] | None = None,
     ) -> Answer | Verdict:
         """POST a body; a `Verdict` instead of an `Answer` says why there was none."""
-        deadline = time.monotonic() + self._timeout
+        if not self._wait_for_turn():
+            return Verdict(Meaning.UNREACHABLE, detail="stopped before the request was made")
+        self._deadline.start(self._timeout)
         try:
             with self._session.post(
                 self._api_url + path,
@@ -85,11 +92,22 @@ class Exchange:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return Answer(response.status_code, response.headers, _read(response, deadline))
+                found = self._read(response)
+                return Answer(response.status_code, response.headers, found)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             # OSError: a CA bundle that is not there
             detail = f"{type(error).__name__}: {error}"
             return Verdict(Meaning.UNREACHABLE, detail=detail[:_MAX_DETAIL])
+
+    def _read(self, response: requests.Response) -> bytes | None:
+        """Read the body byte by byte: a larger read would wait for as much to come."""
+        body = bytearray()
+        for byte in response.iter_content(chunk_size=1):
+            body += byte
+            if len(body) > MAX_ANSWER_BYTES:
+                return None
+            self._deadline.check()
+        return bytes(body)
 
     def close(self) -> None:
         """Close the connections that this made; a session that was handed in stays open."""
@@ -97,19 +115,9 @@ class Exchange:
             self._session.close()
 
 
-def _new_session() -> requests.Session:
+def _new_session(deadline: Deadline) -> requests.Session:
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a portal's would stick
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, DeadlineAdapter(deadline))
     return session
-
-
-def _read(response: requests.Response, deadline: float) -> bytes | None:
-    """Read the body byte by byte, as the timeout of `requests` is for each read anew."""
-    body = bytearray()
-    for chunk in response.iter_content(chunk_size=1):
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            return None
-        if time.monotonic() > deadline:
-            raise requests.Timeout("the answer took longer than the timeout in all")
-    return bytes(body)

@@ -1,4 +1,4 @@
-"""The one thread that sends: take a batch, send it, settle it, take the next.
+"""The one thread that sends, and those who wait for it.
 
 It wakes when a batch's worth of events waits, at every flush interval, and when somebody
 flushes. A *round* sends until nothing is left or something fails; after a failed round the
@@ -7,93 +7,78 @@ next one waits, a little longer each time, and every event stays where it is: on
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from segops_durable.backoff import Pause, retry_after_seconds, send_with_retries
-from segops_durable.errors import (
-    ClosedError,
-    DamagedEventError,
-    SegOpsError,
-    SkippedEventsError,
-    StorageError,
-)
-from segops_durable.outbox import Batch, Letter, Outbox, Settlement, Take, Taken
+from segops_durable.errors import ClosedError, SegOpsError, StorageError
 from segops_durable.status import FlushResult, State
-from segops_durable.verdicts import Meaning, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
-    from segops_durable.transport import Transport
-
-_log = logging.getLogger("segops_durable")
+    from segops_durable.clock import Clock
+    from segops_durable.outbox import Outbox
+    from segops_durable.sender import Pace, Sender
 
 _POLL_SECONDS = 0.05
-_WORTH_RETRYING = {Meaning.UNREACHABLE, Meaning.NOT_SEGOPS}
-_STATES = {
-    Meaning.BUSY: State.RATE_LIMITED,
-    Meaning.CREDENTIALS: State.UNAUTHORISED,
-    Meaning.WRONG_ADDRESS: State.UNAUTHORISED,
-    Meaning.NOT_SEGOPS: State.NOT_SEGOPS,
-}
-_BLOCKED = {State.RATE_LIMITED, State.UNAUTHORISED}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How fast the flusher goes; `Options` has the meaning of each."""
-
-    batch_size: int
-    wake_at: int  # waiting events that wake the thread; fewer wait for the interval
-    flush_interval: float
-    max_retries: int
-    longest_round: float  # seconds that a failing round may take, for flushes by others
 
 
 class Flusher:
     """The sending thread.
 
     Args:
-        outbox: Where batches come from.
-        transport: Where they go.
+        outbox: What is sent.
+        sender: Who sends it, on this thread.
         pace: How fast.
-        report: Called with each error, on this thread; it must not raise.
+        wake_at: Waiting events that wake the thread; fewer wait for the interval.
+        report: Called with each unexpected error; it must not raise.
+        stop: Set to end the thread and whatever it waits for.
+        clock: What the thread waits by.
     """
 
     def __init__(
         self,
         outbox: Outbox,
-        transport: Transport,
+        sender: Sender,
         pace: Pace,
+        *,
+        wake_at: int,
         report: Callable[[SegOpsError], None],
+        stop: threading.Event,
+        clock: Clock,
     ) -> None:
         self._outbox = outbox
-        self._transport = transport
+        self._sender = sender
         self._pace = pace
+        self._wake_at = wake_at
         self._report = report
-        self._pause = Pause(pace.flush_interval)
-        self._stop = threading.Event()
+        self._stop = stop
+        self._clock = clock
         # reentrant: a signal handler may flush or shut down in the middle of a call
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._fresh = 0  # events appended since the last round began
-        self._requested = 0  # flushes asked for
+        self._requested = 0  # rounds asked for
         self._served = 0  # the newest of them that a whole round has answered
-        self._waiting_identities = False
-        self._state = State.IDLE
         self._thread = threading.Thread(target=self._run, name="segops-flusher", daemon=True)
 
     @property
     def state(self) -> State:
         """What the thread is doing."""
-        return self._state
+        is_over = self._thread.ident is not None and not self._thread.is_alive()
+        return State.CLOSED if is_over else self._sender.state
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When what failed is tried again by itself, UTC; None if nothing failed."""
+        return self._sender.retry_at
 
     def start(self) -> None:
-        """Start the thread; its first round sends what an earlier process left."""
+        """Start the thread; its first rounds send what an earlier process left."""
+        if self._outbox.counts().pending:
+            self._sender.stagger()  # after a power cut a whole fleet starts at once
         self._thread.start()
 
     def notice(self, events: int) -> None:
@@ -101,8 +86,15 @@ class Flusher:
         with self._lock:
             before = self._fresh
             self._fresh += events
-            if before < self._pace.wake_at <= self._fresh:  # once: a wake-up costs every writer
+            if before < self._wake_at <= self._fresh:  # once: a wake-up costs every writer
                 self._changed.notify_all()
+
+    def request_round(self) -> int:
+        """Ask for a round now, whatever failed before; return the number of the request."""
+        with self._lock:
+            self._requested += 1
+            self._changed.notify_all()
+            return self._requested
 
     def flush(self, timeout: float | None) -> FlushResult:
         """Ask for a round and wait until all queued before is settled, or the round ends.
@@ -112,18 +104,14 @@ class Flusher:
         """
         self._outbox.check_writable()
         before = self._outbox.counts()
-        with self._lock:
-            self._requested += 1
-            request = self._requested
-            self._changed.notify_all()
-        self._await(request, before.last_id, timeout)
+        self._await(self.request_round(), before.last_id, timeout)
         after = self._outbox.counts()
         pending = self._outbox.count_up_to(before.last_id)
         return FlushResult(
             sent=after.accepted_total - before.accepted_total,
             pending=pending,
-            dead=after.dead - before.dead,
-            blocked=pending > 0 and (self._state in _BLOCKED or self._waiting_identities),
+            dead=max(0, after.dead - before.dead),  # letters may have been put back meanwhile
+            blocked=pending > 0 and self._sender.is_blocked,
         )
 
     def stop(self, timeout: float) -> bool:
@@ -141,13 +129,13 @@ class Flusher:
         while self._outbox.has_rows_up_to(last_id):
             with self._lock:
                 left = deadline - time.monotonic()
-                is_answered = self._served >= request and self._state is not State.STANDBY
+                is_standby = self._sender.state is State.STANDBY
+                is_answered = self._served >= request and not is_standby
                 if is_answered or left <= 0 or not self._thread.is_alive():
                     return
-                if self._state is State.STANDBY:
+                if is_standby:
                     # the sender's place may be free by now; the round that finds it so counts
-                    self._requested = request = self._requested + 1
-                    self._changed.notify_all()
+                    request = self.request_round()
                 elif timeout is None:
                     deadline = time.monotonic() + patience  # this process's own round will end
                 # another process's progress makes no noise here, so look again soon
@@ -158,139 +146,49 @@ class Flusher:
     def _run(self) -> None:
         try:
             minimum = 1
+            if self._sender.pause_seconds:
+                minimum = self._sleep()
             while not self._stop.is_set():
                 self._guarded_round(minimum)
                 minimum = self._sleep()
         finally:
             self._outbox.resign_as_sender()
-            self._state = State.CLOSED
             with self._lock:
                 self._changed.notify_all()
 
     def _sleep(self) -> int:
         """Wait for the next round; return how many rows a batch needs to be sent in it."""
         with self._lock:
-            wait = self._pause.remaining or self._pace.flush_interval
-            is_timed_out = not self._changed.wait_for(self._is_due, wait)
-            is_asked = self._requested > self._served
-        return 1 if is_timed_out or is_asked else self._pace.wake_at
+            wait = self._sender.pause_seconds or self._pace.flush_interval
+            is_timed_out = not self._clock.wait_for(self._changed, self._is_due, wait)
+            is_asked_for = self._requested > self._served
+        return 1 if is_timed_out or is_asked_for else self._wake_at
 
     def _is_due(self) -> bool:
         if self._stop.is_set() or self._requested > self._served:
             return True
-        return self._fresh >= self._pace.wake_at and not self._pause.remaining
+        return self._fresh >= self._wake_at and not self._sender.pause_seconds
 
     def _guarded_round(self, minimum: int) -> None:
         """Run a round; whatever goes wrong is reported, and the thread lives on."""
         with self._lock:
             self._fresh = 0
             request = self._requested
-            if request > self._served:
-                minimum = 1  # it was asked for since the thread woke
+            is_asked_for = request > self._served  # perhaps only since the thread woke
         try:
-            if not self._pause.is_ordered:
-                self._round(minimum)
+            self._sender.run_round(1 if is_asked_for else minimum, is_asked_for=is_asked_for)
         except ClosedError:
             self._stop.set()
-        except Exception as error:  # noqa: BLE001 - nothing may end this thread silently
-            self._state = State.BACKING_OFF
-            self._pause.lengthen()
+        except BaseException as error:  # noqa: BLE001 - nothing may end this thread silently
+            self._sender.stumble()
             self._report(_as_reported(error, self._outbox))
         finally:
             with self._lock:
                 self._served = request
                 self._changed.notify_all()
 
-    def _round(self, minimum: int) -> None:
-        if not self._outbox.try_become_sender():
-            self._state = State.STANDBY
-            return
-        skip: list[str] = []
-        taken = self._outbox.take(self._then(minimum, skip))
-        while not self._stop.is_set():
-            self._report_damage(taken)
-            batch = taken.batch
-            if batch is None:
-                self._end_well(skip)
-                return
-            self._state = State.SENDING
-            verdict, attempts = self._send(batch)
-            if verdict.meaning is Meaning.ACCEPTED:
-                taken = self._accept(batch, verdict, self._then(minimum, skip))
-            elif verdict.meaning is Meaning.IDENTITY:
-                skip.append(batch.identity)
-                self._report_verdict(batch, verdict, attempts)
-                taken = self._outbox.take(self._then(minimum, skip))
-            else:
-                self._fail(batch, verdict, attempts)
-                return
 
-    def _then(self, minimum: int, skip: list[str]) -> Take:
-        return Take(self._pace.batch_size, minimum, tuple(skip))
-
-    def _send(self, batch: Batch) -> tuple[Verdict, int]:
-        return send_with_retries(
-            lambda: self._transport.send(batch),
-            is_worth_retrying=lambda verdict: verdict.meaning in _WORTH_RETRYING,
-            max_retries=self._pace.max_retries,
-            stop=self._stop,
-        )
-
-    def _accept(self, batch: Batch, verdict: Verdict, then: Take) -> Taken:
-        """Settle an accepted batch; one with skipped events is kept in the dead letters.
-
-        SegOps does not say which events it skipped, so the copy is of the whole batch.
-        """
-        size = len(batch.rows)
-        letter = None
-        if verdict.skipped:
-            reason = f"{verdict.skipped} of {size} refused, the server does not say which"
-            letter = Letter(reason, verdict.status)
-        settlement = Settlement(batch, accepted=size - verdict.skipped, letter=letter)
-        taken = self._outbox.settle(settlement, then)
-        self._pause.reset()
-        with self._lock:
-            self._changed.notify_all()
-        if letter is not None:
-            error = SkippedEventsError(
-                f"SegOps skipped events: {letter.reason}",
-                batch_size=size,
-                attempts=1,
-                status=verdict.status,
-                hint="The batch is kept in the dead letters",
-            )
-            error.skipped = verdict.skipped
-            self._report(error)
-        return taken
-
-    def _fail(self, batch: Batch, verdict: Verdict, attempts: int) -> None:
-        """End the round. Whatever was not accepted stays, as the same batch."""
-        self._state = _STATES.get(verdict.meaning, State.BACKING_OFF)
-        self._pause.lengthen(at_least=retry_after_seconds(verdict.retry_after))
-        if not self._stop.is_set():
-            self._report_verdict(batch, verdict, attempts)
-
-    def _end_well(self, skipped_identities: list[str]) -> None:
-        self._state = State.IDLE
-        self._waiting_identities = bool(skipped_identities)
-        if not skipped_identities:
-            self._pause.reset()
-
-    def _report_verdict(self, batch: Batch, verdict: Verdict, attempts: int) -> None:
-        self._report(verdict.as_error(batch_size=len(batch.rows), attempts=attempts))
-
-    def _report_damage(self, taken: Taken) -> None:
-        if taken.damaged:
-            self._report(
-                DamagedEventError(
-                    f"{taken.damaged} stored events do not match their checksums",
-                    batch_size=taken.damaged,
-                    hint="They are kept in the dead letters; check the disk",
-                )
-            )
-
-
-def _as_reported(error: Exception, outbox: Outbox) -> SegOpsError:
+def _as_reported(error: BaseException, outbox: Outbox) -> SegOpsError:
     if isinstance(error, SegOpsError):
         return error
     wrapped = StorageError(

@@ -82,6 +82,11 @@ class Handshake:
             return Verdict(Meaning.IDENTITY, detail="get_user() does not name that user now")
         return self._mint(identity, context)
 
+    def use_key(self, api_key: str) -> None:
+        """Mint with this key from now on; tokens of the old one are forgotten."""
+        self._auth = HeaderAuth("ApiKey", api_key)
+        self.forget()
+
     def forget(self, identity: str | None = None) -> None:
         """Drop one identity's token, or all of them, so that the next use mints anew."""
         with self._lock:

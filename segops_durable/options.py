@@ -7,7 +7,7 @@ import ipaddress
 import math
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from urllib.parse import SplitResult, urlsplit
@@ -46,17 +46,25 @@ class Options:
         batch_size: Events in a request, 1 to 500. Defaults to 20.
         flush_interval: Seconds between two looks at the outbox. Defaults to 5.
         on_error: Called with each `SegOpsError` that delivery meets, on the flusher's
-            thread. Defaults to the logger ``segops_durable``.
-        timeout: Seconds for a request. Defaults to 10.
+            thread; a wrong key or address is told of once. Defaults to the logger
+            ``segops_durable``, with one line an hour for each kind of error.
+        timeout: Seconds for all of a request, but for the look-up of the host's name, which
+            is the system's. Defaults to 10.
         queue_path: The outbox file. Defaults to a file in the user's state directory, one
             for each `api_url` and key.
         durability: ``full``: an event survives a power cut once `track` has returned;
             ``normal``: a kill, but perhaps not a power cut. Defaults to ``full``.
         max_retries: Further requests for a batch in a round after a 5xx or a broken
             connection; after them the batch waits for the next round. Defaults to 3.
+        max_retry_after: Seconds that a ``Retry-After`` may ask for at most. Defaults to 3600.
+        max_requests_per_minute: Spaces requests evenly, to stay below a rate limit; session
+            handshakes count. Defaults to None: no limit of our own. SegOps' own are 60, 300
+            or 1000 a minute, by plan (public documentation).
         shutdown_timeout: Seconds for the last effort at shutdown. Defaults to 5.
-        http_session: A `requests.Session` to send with, e.g. for a proxy or a private CA.
-            Defaults to a new one.
+        http_session: A `requests.Session` to send with, e.g. for client certificates. With
+            it, `timeout` holds for each step of a request: connecting, sending, each read of
+            the headers, all of the body. Defaults to a new one, which takes a proxy and a
+            private CA from the environment (``HTTPS_PROXY``, ``REQUESTS_CA_BUNDLE``).
         allow_insecure: Allow ``http://`` to another host. Defaults to False.
 
     Raises:
@@ -75,6 +83,8 @@ class Options:
     queue_path: Path | None = None
     durability: Durability = "full"
     max_retries: int = 3
+    max_retry_after: float = 3600.0
+    max_requests_per_minute: int | None = None
     shutdown_timeout: float = 5.0
     http_session: requests.Session | None = None
     allow_insecure: bool = False
@@ -84,6 +94,9 @@ class Options:
         object.__setattr__(self, "api_url", _checked_url(self.api_url, self.allow_insecure))
         _check_integer("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
         _check_integer("max_retries", self.max_retries, 0, 1000)
+        if self.max_requests_per_minute is not None:
+            _check_integer("max_requests_per_minute", self.max_requests_per_minute, 1, 1_000_000)
+        _check_seconds("max_retry_after", self.max_retry_after, zero=True)
         _check_seconds("flush_interval", self.flush_interval, zero=False)
         _check_seconds("timeout", self.timeout, zero=False)
         _check_seconds("shutdown_timeout", self.shutdown_timeout, zero=True)
@@ -105,6 +118,21 @@ class Options:
         """Whether the key goes through the session handshake (``pk_…``)."""
         return self.api_key.startswith("pk_")
 
+    def with_key(self, api_key: str) -> Options:
+        """The same options with another key of the same kind.
+
+        Raises:
+            ConfigurationError: It is no key, or one of another kind.
+        """
+        changed = replace(self, api_key=api_key)
+        if changed.has_public_key != self.has_public_key:
+            raise ConfigurationError(
+                f"api_key must be of the same kind, {masked(self.api_key)}, got {masked(api_key)}",
+                field="api_key",
+                hint="Secret and public keys attribute events differently: make a new client",
+            )
+        return changed
+
     @property
     def key_fingerprint(self) -> str:
         """A short hash that tells two keys apart and gives neither away."""
@@ -124,7 +152,8 @@ def options_from_env(environ: Mapping[str, str] | None = None, **overrides: Any)
 
     Read are ``SEGOPS_API_URL`` and ``SEGOPS_API_KEY`` (required), ``SEGOPS_QUEUE_PATH``,
     ``SEGOPS_DURABILITY``, ``SEGOPS_BATCH``, ``SEGOPS_BATCH_SIZE``, ``SEGOPS_FLUSH_INTERVAL``,
-    ``SEGOPS_TIMEOUT``, ``SEGOPS_MAX_RETRIES``, ``SEGOPS_SHUTDOWN_TIMEOUT`` and
+    ``SEGOPS_TIMEOUT``, ``SEGOPS_MAX_RETRIES``, ``SEGOPS_MAX_RETRY_AFTER``,
+    ``SEGOPS_MAX_REQUESTS_PER_MINUTE``, ``SEGOPS_SHUTDOWN_TIMEOUT`` and
     ``SEGOPS_ALLOW_INSECURE``. An empty variable counts as unset.
 
     Raises:
@@ -260,6 +289,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "flush_interval": float,
     "timeout": float,
     "max_retries": int,
+    "max_retry_after": float,
+    "max_requests_per_minute": int,
     "shutdown_timeout": float,
     "allow_insecure": _flag,
 }

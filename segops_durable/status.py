@@ -70,6 +70,7 @@ class Stats:
         queue_bytes: Size of the outbox files.
         accepted_total: Events that SegOps has accepted from this outbox, ever.
         state: What the flusher is doing.
+        retry_at: When what failed is tried again by itself, UTC; None if nothing failed.
         last_error: The last error that delivery met; None if none since the start.
         last_accepted_at: When SegOps last accepted events, UTC; None if it never has.
     """
@@ -80,5 +81,6 @@ class Stats:
     queue_bytes: int
     accepted_total: int
     state: State
+    retry_at: datetime | None
     last_error: SegOpsError | None
     last_accepted_at: datetime | None

@@ -48,6 +48,12 @@ class Transport:
         self._auth = HeaderAuth("ApiKey", api_key)
         self._handshake = handshake
 
+    def use_key(self, api_key: str) -> None:
+        """Send with this key from now on, in place of the old one of the same kind."""
+        self._auth = HeaderAuth("ApiKey", api_key)
+        if self._handshake is not None:
+            self._handshake.use_key(api_key)
+
     def send(self, batch: Sendable) -> Verdict:
         """POST a batch and judge the answer. Never raises for what a network can do.
 

@@ -24,9 +24,10 @@ from segops_durable.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
-_MAX_DETAIL = 300
+_MAX_DETAIL = 1000
 
 
 class Meaning(Enum):
@@ -80,6 +81,8 @@ class Verdict:
         detail: What the server said, or what went wrong, in words.
         skipped: Events that SegOps threw away for failing validation.
         retry_after: The ``Retry-After`` header, as it came.
+        date: The ``Date`` header, as it came: the server's clock, which a date in
+            `retry_after` is by.
     """
 
     meaning: Meaning
@@ -87,8 +90,21 @@ class Verdict:
     detail: str = ""
     skipped: int = 0
     retry_after: str | None = None
+    date: str | None = None
 
-    def as_error(self, *, batch_size: int, attempts: int) -> DeliveryError:
+    @property
+    def is_answer(self) -> bool:
+        """Whether somebody answered, be it SegOps or not."""
+        return self.status is not None
+
+    def as_error(
+        self,
+        *,
+        batch_size: int,
+        attempts: int,
+        retry_at: datetime | None = None,
+        events: Sequence[dict[str, Any]] = (),
+    ) -> DeliveryError:
         """The typed error that tells the user of this verdict."""
         kind, what, hint = _ERRORS[self.meaning]
         status = "" if self.status is None else f" (HTTP {self.status})"
@@ -98,14 +114,17 @@ class Verdict:
             batch_size=batch_size,
             attempts=attempts,
             status=self.status,
+            retry_at=retry_at,
+            events=events,
             hint=hint,
         )
 
 
 _KEPT = "The events wait on disk"
+_BURIED = "It is kept in the dead letters"
 _ERRORS: dict[Meaning, tuple[type[DeliveryError], str, str]] = {
-    Meaning.REFUSED: (RefusedError, "SegOps refused a batch", _KEPT),
-    Meaning.TOO_LARGE: (RefusedError, "a batch is too large", f"{_KEPT}; lower batch_size"),
+    Meaning.REFUSED: (RefusedError, "SegOps refused an event", _BURIED),
+    Meaning.TOO_LARGE: (RefusedError, "an event is too large for SegOps", _BURIED),
     Meaning.CREDENTIALS: (CredentialsError, "the API key is not accepted", f"{_KEPT}; mend it"),
     Meaning.WRONG_ADDRESS: (WrongAddressError, "no SegOps at api_url", f"{_KEPT}; mend api_url"),
     Meaning.BUSY: (RateLimitedError, "SegOps asks for patience", _KEPT),
@@ -151,12 +170,13 @@ def judge_batch(answer: Answer, rows: int) -> Verdict:
 
 def judge_failure(answer: Answer) -> Verdict:
     """Judge an answer that is no success, to any call of the API."""
-    retry_after = answer.headers.get("Retry-After")
-    if answer.status in _BUSY:
-        return Verdict(Meaning.BUSY, answer.status, _summary(answer), retry_after=retry_after)
-    if answer.status >= 500:  # noqa: PLR2004 - HTTP's own number
+    if answer.status in _BUSY or answer.status >= 500:  # noqa: PLR2004 - HTTP's own number
         return Verdict(
-            Meaning.UNREACHABLE, answer.status, _summary(answer), retry_after=retry_after
+            Meaning.BUSY if answer.status in _BUSY else Meaning.UNREACHABLE,
+            answer.status,
+            _summary(answer),
+            retry_after=answer.headers.get("Retry-After"),
+            date=answer.headers.get("Date"),
         )
     is_api = answer.document is not None or answer.status == 413  # noqa: PLR2004 - any proxy may say 413
     meaning = _BY_STATUS.get(answer.status) if is_api else None

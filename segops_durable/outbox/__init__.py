@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from segops_durable.outbox.leftovers import find_leftovers
+from segops_durable.outbox.letters import Cause, DeadLetter, Letter, read_event
 from segops_durable.outbox.outbox import Outbox
 from segops_durable.outbox.rows import (
     NO_IDENTITY,
     Batch,
     Counts,
-    Letter,
     Row,
     Settlement,
     Take,
@@ -18,7 +18,9 @@ from segops_durable.outbox.rows import (
 __all__ = [
     "NO_IDENTITY",
     "Batch",
+    "Cause",
     "Counts",
+    "DeadLetter",
     "Letter",
     "Outbox",
     "Row",
@@ -26,4 +28,5 @@ __all__ = [
     "Take",
     "Taken",
     "find_leftovers",
+    "read_event",
 ]

@@ -9,10 +9,13 @@ ever hit the rows that it was meant for.
 from __future__ import annotations
 
 import time
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from segops_durable.outbox.dead_letters import bury
 from segops_durable.outbox.event_queue import QUEUE
-from segops_durable.outbox.rows import Batch, Letter, Row, Settlement, Take, Taken
+from segops_durable.outbox.letters import Cause, Letter
+from segops_durable.outbox.rows import Batch, Row, Settlement, Take, Taken, body_size
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,20 +23,24 @@ if TYPE_CHECKING:
 
     from segops_durable.outbox.store import Store
 
-_DAMAGED = Letter("the stored bytes do not match their checksum")
+_DAMAGED = Letter(Cause.DAMAGED, "the stored bytes do not match their checksum")
 
 _IN_FLIGHT = """
 SELECT first_id, last_id, row_count, identity, batch_key FROM in_flight
-WHERE identity NOT IN ({skip}) ORDER BY first_id LIMIT 1
+WHERE identity NOT IN ({skip}) AND batch_key NOT IN ({aside}) ORDER BY first_id LIMIT 1
 """
-_HEAD = f"SELECT identity FROM {QUEUE} WHERE identity NOT IN ({{skip}}) ORDER BY _id LIMIT 1"
+_HEAD = f"""
+SELECT _id, identity FROM {QUEUE} AS row
+WHERE identity NOT IN ({{skip}}) AND NOT EXISTS (
+    SELECT 1 FROM in_flight
+    WHERE in_flight.identity = row.identity AND row._id BETWEEN first_id AND last_id
+)
+ORDER BY _id LIMIT 1
+"""
+_NEXT_MARK = "SELECT min(first_id) FROM in_flight WHERE identity = ? AND first_id > ?"
 _COLUMNS = f"SELECT _id, data, timestamp, crc, identity FROM {QUEUE} WHERE identity = ?"
 _BY_INDEX = " AND identity <> ''"  # lets SQLite use the partial index on identities
-_BURY = """
-INSERT INTO dead_letters
-    (row_id, data, identity, tracked_at, died_at, reason, status, answer)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_HIGHEST_ID = (1 << 63) - 1
 
 
 class Batches:
@@ -50,8 +57,7 @@ class Batches:
 
     def take(self, take: Take) -> Taken:
         """Mark the next batch in flight, or find the one that is in flight already."""
-        sql = f"{_HEAD.format(skip=_marks(take.skip))}"
-        if not self._store.read(sql, take.skip):
+        if not self._store.read(*_marked_query(take)) and not self._store.read(*_head_query(take)):
             return Taken(None)  # an idle outbox is not written to
         return self._store.transact(lambda writer: self._next(writer, take))
 
@@ -61,14 +67,30 @@ class Batches:
         def settle_and_take(writer: sqlite3.Connection) -> Taken:
             self._remove(writer, settlement.batch)
             if settlement.letter is not None:
-                self._bury(writer, settlement.batch.rows, settlement.letter)
-            writer.execute(
-                "UPDATE tally SET accepted = accepted + ?, last_accepted_at = ?",
-                (settlement.accepted, time.time()),
-            )
+                bury(writer, settlement.batch.rows, settlement.letter)
+            if settlement.accepted:
+                writer.execute(
+                    "UPDATE tally SET accepted = accepted + ?, last_accepted_at = ?",
+                    (settlement.accepted, time.time()),
+                )
             return self._next(writer, then)
 
         return self._store.transact(settle_and_take)
+
+    def halve(self, batch: Batch, then: Take) -> Taken:
+        """Make two batches of one that was refused as a whole, and take the next.
+
+        Both halves are marked in flight, so that a crash goes on with them.
+        """
+        middle = (len(batch.rows) + 1) // 2
+
+        def halve_and_take(writer: sqlite3.Connection) -> Taken:
+            self._unmark(writer, batch.key)
+            for rows in (batch.rows[:middle], batch.rows[middle:]):
+                self._mark(writer, Batch(rows, self._key(rows)))
+            return self._next(writer, then)
+
+        return self._store.transact(halve_and_take)
 
     def _next(self, writer: sqlite3.Connection, take: Take) -> Taken:
         """Find the next batch whose rows are all intact; bury the damaged on the way."""
@@ -80,9 +102,9 @@ class Batches:
             if not damaged:
                 break
             if marked:
-                writer.execute("DELETE FROM in_flight WHERE batch_key = ?", (key,))
+                self._unmark(writer, key)
             self._delete(writer, damaged)
-            self._bury(writer, damaged, _DAMAGED)
+            bury(writer, damaged, _DAMAGED)
             buried += len(damaged)
         if not rows:
             return Taken(None, buried)
@@ -93,23 +115,27 @@ class Batches:
 
     def _marked(self, writer: sqlite3.Connection, take: Take) -> tuple[list[Row], str] | None:
         """Read the batch that is in flight; one that lost rows is no longer that batch."""
-        found = writer.execute(_IN_FLIGHT.format(skip=_marks(take.skip)), take.skip).fetchone()
+        found = writer.execute(*_marked_query(take)).fetchone()
         if found is None:
             return None
         first_id, last_id, row_count, identity, key = found
         rows = _rows(writer, identity, " AND _id BETWEEN ? AND ? ORDER BY _id", first_id, last_id)
         if len(rows) == row_count:
             return rows, key
-        writer.execute("DELETE FROM in_flight WHERE batch_key = ?", (key,))
+        self._unmark(writer, key)
         return self._marked(writer, take)
 
     @staticmethod
     def _waiting(writer: sqlite3.Connection, take: Take) -> list[Row]:
-        head = writer.execute(_HEAD.format(skip=_marks(take.skip)), take.skip).fetchone()
+        """Read the oldest rows that are in no batch yet, up to the next that is in one."""
+        head = writer.execute(*_head_query(take)).fetchone()
         if head is None:
             return []
-        rows = _rows(writer, head[0], " ORDER BY _id LIMIT ?", take.limit)
-        return rows if len(rows) >= take.minimum else []
+        first_id, identity = head
+        (mark,) = writer.execute(_NEXT_MARK, (identity, first_id)).fetchone()
+        tail = " AND _id >= ? AND _id < ? ORDER BY _id LIMIT ?"
+        rows = _rows(writer, identity, tail, first_id, mark or _HIGHEST_ID, take.limit)
+        return _fitting(rows, take.max_bytes) if len(rows) >= take.minimum else []
 
     @staticmethod
     def _mark(writer: sqlite3.Connection, batch: Batch) -> None:
@@ -123,8 +149,12 @@ class Batches:
         """Name the batch by its rows: with the count, since damage may thin them out."""
         return f"{self._key_prefix}-{rows[0].id}-{rows[-1].id}-{len(rows)}"
 
+    @staticmethod
+    def _unmark(writer: sqlite3.Connection, key: str) -> None:
+        writer.execute("DELETE FROM in_flight WHERE batch_key = ?", (key,))
+
     def _remove(self, writer: sqlite3.Connection, batch: Batch) -> None:
-        writer.execute("DELETE FROM in_flight WHERE batch_key = ?", (batch.key,))
+        self._unmark(writer, batch.key)
         self._delete(writer, batch.rows)
 
     @staticmethod
@@ -134,25 +164,24 @@ class Batches:
         removed = writer.executemany(f"DELETE FROM {QUEUE} WHERE _id = ?", ids).rowcount
         writer.execute("UPDATE tally SET removed = removed + ?", (removed,))
 
-    @staticmethod
-    def _bury(writer: sqlite3.Connection, rows: Sequence[Row], letter: Letter) -> None:
-        now = time.time()
-        writer.executemany(
-            _BURY,
-            [
-                (
-                    row.id,
-                    row.data,
-                    row.identity,
-                    row.tracked_at,
-                    now,
-                    letter.reason,
-                    letter.status,
-                    letter.answer,
-                )
-                for row in rows
-            ],
-        )
+
+def _marked_query(take: Take) -> tuple[str, tuple[str, ...]]:
+    sql = _IN_FLIGHT.format(skip=_marks(take.skip), aside=_marks(take.aside))
+    return sql, (*take.skip, *take.aside)
+
+
+def _head_query(take: Take) -> tuple[str, tuple[str, ...]]:
+    return _HEAD.format(skip=_marks(take.skip)), tuple(take.skip)
+
+
+def _fitting(rows: list[Row], max_bytes: int | None) -> list[Row]:
+    """The first of the rows whose body is no larger; at least one."""
+    if max_bytes is None:
+        return rows
+    room = max_bytes - body_size(())
+    with_commas = accumulate(len(row.data) + 1 for row in rows)
+    count = sum(1 for size in with_commas if size - 1 <= room)
+    return rows[: max(1, count)]
 
 
 def _rows(writer: sqlite3.Connection, identity: str, tail: str, *parameters: Any) -> list[Row]:  # noqa: ANN401 - SQL parameters

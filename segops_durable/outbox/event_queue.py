@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from segops_durable.options import Durability
     from segops_durable.outbox.rows import NewRow
 
-SCHEMA_VERSION = 1
 QUEUE = "queue_outbox"
 """The table that persist-queue makes: its `queue_` prefix and our queue's name."""
 
@@ -30,7 +29,7 @@ _BUSY_SECONDS = 60.0
 _WAL_PAGES = 100
 _WAL_BYTES = 1 << 20
 
-SCHEMA = f"""
+_FIRST_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tally (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -58,8 +57,16 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     answer TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS {QUEUE}_identity ON {QUEUE} (identity, _id) WHERE identity <> '';
-PRAGMA user_version = {SCHEMA_VERSION};
 """
+_WITH_CAUSES = """
+ALTER TABLE dead_letters ADD COLUMN cause TEXT NOT NULL DEFAULT 'skipped';
+UPDATE dead_letters SET cause = 'damaged' WHERE status IS NULL;
+"""
+
+UPGRADES = (_FIRST_SCHEMA, _WITH_CAUSES)
+"""What makes each version of the schema out of the one before, from an empty file on."""
+
+SCHEMA_VERSION = len(UPGRADES)
 
 
 class _AsTheyAre:

@@ -5,10 +5,12 @@ What it promises:
 1. When `append` returns, the events survive ``kill -9`` at any instant, and under
    ``durability="full"`` a power cut at any instant. If it raises, their fate is unknown,
    and never silently so.
-2. A row leaves for two reasons only: it is settled, because SegOps has answered for it, or
-   its bytes no longer match their checksum, and then it is kept in the dead letters.
+2. A row leaves for two reasons only: SegOps accepted it, or it goes to the dead letters in
+   the same transaction, because SegOps refused it for good or because its bytes no longer
+   match their checksum. Nothing leaves the dead letters but by the user's word.
 3. What is sent is what was stored, byte for byte, in batches that are written down before
-   they are sent: a crash re-sends the batch that was in flight, unchanged, with its key.
+   they are sent: a crash re-sends the batch that was in flight, unchanged, with its key. A
+   batch that is refused as a whole is halved, on disk.
 4. Any process may append. One at a time is the sender, and the kernel frees its place
    when it dies.
 5. Opening does not read the rows, however many wait.
@@ -26,8 +28,9 @@ from segops_durable.errors import ConfigurationError
 from segops_durable.filelock import FileLock
 from segops_durable.outbox.batches import Batches
 from segops_durable.outbox.commit import GroupCommit
+from segops_durable.outbox.dead_letters import DeadLetters
 from segops_durable.outbox.event_queue import QUEUE
-from segops_durable.outbox.rows import NO_IDENTITY, Counts, Settlement, Take, Taken, new_row
+from segops_durable.outbox.rows import NO_IDENTITY, Batch, Counts, Settlement, Take, Taken, new_row
 from segops_durable.outbox.store import Store
 
 if TYPE_CHECKING:
@@ -86,6 +89,7 @@ class Outbox:
         self.anonymous_id = meta["anonymous_id"]
         self._commit = GroupCommit(self._store)
         self._batches = Batches(self._store, meta["uuid"])
+        self.dead_letters = DeadLetters(self._store)
 
     def append(self, events: Sequence[bytes], identity: str = NO_IDENTITY) -> None:
         """Store encoded events, all of them or none; durable when this returns.
@@ -123,6 +127,22 @@ class Outbox:
     def settle(self, settlement: Settlement, then: Take) -> Taken:
         """Remove an answered batch and take the next, in one transaction."""
         return self._batches.settle(settlement, then)
+
+    def halve(self, batch: Batch, then: Take) -> Taken:
+        """Make two batches of one that was refused as a whole, and take the next."""
+        return self._batches.halve(batch, then)
+
+    def keep_retry_at(self, unix_time: float) -> None:
+        """Write down when SegOps allows the next request, for whoever sends it."""
+        self._set_meta("retry_at", repr(unix_time))
+
+    def retry_at(self) -> float:
+        """When SegOps allows the next request, in Unix time; 0 if it never forbade one."""
+        return float(self._meta().get("retry_at", 0))
+
+    def keep_key(self, key_fingerprint: str) -> None:
+        """Write down that the API key was replaced."""
+        self._set_meta("key", key_fingerprint)
 
     def counts(self) -> Counts:
         """Say how the outbox stands; the cost does not grow with what waits."""
@@ -179,6 +199,10 @@ class Outbox:
 
         self._store.transact(bind)
         return self._bind(api_url, key_fingerprint)
+
+    def _set_meta(self, name: str, value: str) -> None:
+        sql = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+        self._store.transact(lambda writer: writer.execute(sql, (name, value)))
 
     def _meta(self) -> dict[str, str]:
         return dict(self._store.read("SELECT name, value FROM meta"))

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from segops_durable.outbox.letters import Letter
+
+_BODY_START, _BODY_END = b'{"events":[', b"]}"
+
 NO_IDENTITY = ""
 """The identity of events sent with a secret key: each speaks for its own user."""
 
@@ -43,6 +47,12 @@ class Row:
         return zlib.crc32(self.data) == self.crc
 
 
+def body_size(rows: Sequence[Row]) -> int:
+    """Bytes of the body that these rows make."""
+    around = len(_BODY_START) + len(_BODY_END) + max(0, len(rows) - 1)
+    return around + sum(len(row.data) for row in rows)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Events that are sent in one request, again and again the same until it is settled.
@@ -73,22 +83,12 @@ class Batch:
     @property
     def body(self) -> bytes:
         """The request's body: the stored bytes, joined."""
-        return b'{"events":[' + b",".join(row.data for row in self.rows) + b"]}"
+        return _BODY_START + b",".join(row.data for row in self.rows) + _BODY_END
 
-
-@dataclass(frozen=True)
-class Letter:
-    """Why rows go to the dead letters.
-
-    Attributes:
-        reason: In words.
-        status: The HTTP status of the answer that refused them, if one did.
-        answer: What the server said.
-    """
-
-    reason: str
-    status: int | None = None
-    answer: str = ""
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return body_size(self.rows)
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,18 @@ class Take:
 
     Attributes:
         limit: Rows in a batch at most.
-        minimum: Take none unless so many rows wait.
+        minimum: Take none unless so many rows wait; a batch that was taken before is taken.
+        max_bytes: Bytes of a new batch's body at most, unless one row alone has more; None
+            for no limit.
         skip: Identities to pass over.
+        aside: Keys of batches to pass over.
     """
 
     limit: int
     minimum: int = 1
+    max_bytes: int | None = None
     skip: Sequence[str] = ()
+    aside: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from segops_durable.errors import ClosedError, StorageError
-from segops_durable.outbox.event_queue import SCHEMA, SCHEMA_VERSION, EventQueue
+from segops_durable.outbox.event_queue import SCHEMA_VERSION, UPGRADES, EventQueue
 from segops_durable.outbox.gate import WriteGate, closed_error
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ class Store:
             version = queue.reader.execute("PRAGMA user_version").fetchone()[0]
             self._check_version(version)
             if version < SCHEMA_VERSION:
-                queue.writer.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+                steps = "".join(UPGRADES[version:])
+                stamp = f"PRAGMA user_version = {SCHEMA_VERSION};"
+                queue.writer.executescript(f"BEGIN IMMEDIATE;{steps}{stamp}COMMIT;")
         except BaseException:
             queue.close()
             raise

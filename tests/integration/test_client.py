@@ -185,8 +185,6 @@ def test_a_broken_connection_is_retried_with_the_same_bytes_and_key(
         ({"redirect": "/elsewhere"}, State.NOT_SEGOPS, segops_durable.NotSegOpsError, False),
         ({"status": 404}, State.UNAUTHORISED, segops_durable.WrongAddressError, True),
         ({"status": 403}, State.UNAUTHORISED, segops_durable.CredentialsError, True),
-        ({"status": 400}, State.BACKING_OFF, segops_durable.RefusedError, False),
-        ({"body_limit": 10}, State.BACKING_OFF, segops_durable.RefusedError, False),
         (
             {"status": 202, "json": {"queued": 1, "skipped": 0}},
             State.NOT_SEGOPS,
@@ -293,7 +291,7 @@ def test_shutdown_with_the_server_down_is_bounded_and_the_next_client_delivers(
     client = make_client(max_retries=1000)
     track(client, 3)
     assert client.shutdown(timeout=0.1).pending == 3
-    wait_until(lambda: not client._flusher._thread.is_alive())
+    wait_until(lambda: not client._delivery.flusher._thread.is_alive())
     sandbox.start()
     assert make_client().flush(timeout=10).ok
     assert numbers(sandbox) == [0, 1, 2]
@@ -323,7 +321,7 @@ def test_nothing_unexpected_ends_the_flusher_silently(
     client = make_client(on_error=told.append)
     client.flush(timeout=10)
     with monkeypatch.context() as broken:
-        broken.setattr(client._flusher, "_round", lambda _minimum: 1 // 0)
+        broken.setattr(client._delivery.sender, "run_round", lambda *_, **__: 1 // 0)
         track(client, 1)
         assert client.flush(timeout=10).pending == 1
     assert "ZeroDivisionError" in str(told[-1])

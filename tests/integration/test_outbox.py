@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segops_durable import ClosedError, ConfigurationError, StorageError
-from segops_durable.outbox import Letter, Outbox, Settlement, Take, find_leftovers
+from segops_durable.outbox import Cause, Letter, Outbox, Settlement, Take, find_leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,7 +136,9 @@ def test_a_settled_batch_can_leave_a_copy_in_the_dead_letters(
 ) -> None:
     outbox = open_outbox()
     outbox.append(events(2))
-    outbox.settle(Settlement(take(outbox), 1, Letter("1 of 2 refused", 202, "said")), Take(20))
+    outbox.settle(
+        Settlement(take(outbox), 1, Letter(Cause.SKIPPED, "1 of 2 refused", 202, "said")), Take(20)
+    )
     assert outbox.counts().dead == 2
     with closing(sqlite3.connect(queue_path)) as connection:
         found = connection.execute("SELECT data, reason, status, answer FROM dead_letters")

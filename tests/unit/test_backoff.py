@@ -4,8 +4,16 @@ import threading
 from datetime import datetime, timezone
 
 import pytest
+from support.clock import MovableClock
 
-from segops_durable.backoff import LONGEST_PAUSE, Pause, retry_after_seconds, send_with_retries
+from segops_durable.backoff import (
+    LONGEST_BLOCKED_PAUSE,
+    LONGEST_PAUSE,
+    Pause,
+    retry_after_seconds,
+    send_with_retries,
+)
+from segops_durable.clock import Clock
 
 
 @pytest.mark.parametrize(
@@ -28,25 +36,46 @@ def test_retry_after_is_read_as_seconds_or_a_date_and_clamped(
     header: str | None, seconds: float | None
 ) -> None:
     now = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
-    assert retry_after_seconds(header, now) == seconds
+    assert retry_after_seconds(header, now, 3600.0) == seconds
 
 
 def test_pauses_double_with_jitter_up_to_a_minute_and_a_success_ends_them() -> None:
-    pause = Pause(5.0)
+    pause = Pause(5.0, MovableClock())
     assert pause.remaining == 0
     for longest in (5.0, 10.0, 20.0, 40.0, LONGEST_PAUSE, LONGEST_PAUSE):
-        assert longest / 2 <= pause.lengthen() <= longest
-    assert pause.remaining > 0
+        pause.lengthen()
+        assert longest / 2 <= pause.remaining <= longest
     assert not pause.is_ordered
     pause.reset()
-    assert pause.remaining == 0
-    assert pause.lengthen() <= 5.0
+    assert (pause.remaining, pause.failures) == (0, 0)
+    pause.lengthen()
+    assert pause.remaining <= 5.0
+    for _ in range(20):
+        pause.lengthen(LONGEST_BLOCKED_PAUSE)
+    assert LONGEST_BLOCKED_PAUSE / 2 <= pause.remaining <= LONGEST_BLOCKED_PAUSE
 
 
-def test_a_wait_that_the_server_asked_for_is_kept_whole() -> None:
-    pause = Pause(5.0)
-    assert pause.lengthen(at_least=900.0) == 900.0
-    assert pause.is_ordered
+def test_pauses_of_a_fleet_differ() -> None:
+    clock = MovableClock()
+    fleet = [Pause(5.0, clock) for _ in range(50)]
+    for pause in fleet:
+        pause.lengthen()
+    assert len({pause.remaining for pause in fleet}) == 50
+    for pause in fleet:
+        pause.stagger()
+    assert len({pause.remaining for pause in fleet}) == 50
+    assert all(pause.remaining <= 5.0 for pause in fleet)
+
+
+def test_a_wait_that_the_server_asked_for_is_kept_whole_whatever_else_happens() -> None:
+    clock = MovableClock()
+    pause = Pause(5.0, clock)
+    pause.order(1.0)
+    pause.lengthen()
+    pause.reset()
+    assert (pause.is_ordered, pause.remaining) == (True, 1.0)
+    clock.move(1.0)
+    assert (pause.is_ordered, pause.remaining) == (False, 0.0)
 
 
 def test_retries_end_at_their_number_and_return_the_last_outcome() -> None:
@@ -56,6 +85,7 @@ def test_retries_end_at_their_number_and_return_the_last_outcome() -> None:
         is_worth_retrying=lambda _outcome: True,
         max_retries=0,
         stop=threading.Event(),
+        clock=Clock(),
     )
     assert (outcome, attempts) == ("bad", 1)
 
@@ -68,7 +98,7 @@ def test_a_stop_ends_the_retries_at_once() -> None:
         return "bad"
 
     outcome, attempts = send_with_retries(
-        send, is_worth_retrying=lambda _outcome: True, max_retries=1000, stop=stop
+        send, is_worth_retrying=lambda _outcome: True, max_retries=1000, stop=stop, clock=Clock()
     )
     assert (outcome, attempts) == ("bad", 1)
 
@@ -80,5 +110,6 @@ def test_a_retry_that_succeeds_is_the_outcome() -> None:
         is_worth_retrying=lambda outcome: outcome == "bad",
         max_retries=3,
         stop=threading.Event(),
+        clock=Clock(),
     )
     assert (outcome, attempts) == ("good", 2)

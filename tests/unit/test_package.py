@@ -12,11 +12,13 @@ from segops_durable import errors, sign_user_id
 
 def test_the_public_names_are_pinned() -> None:
     assert segops_durable.__all__ == [
+        "Cause",
         "ClosedError",
         "ConfigurationError",
         "Context",
         "CredentialsError",
         "DamagedEventError",
+        "DeadLetter",
         "DeliveryError",
         "Event",
         "FlushResult",

@@ -1,0 +1,107 @@
+"""The table of dead letters: nothing leaves it but by the user's word."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from segops_durable.outbox.event_queue import QUEUE
+from segops_durable.outbox.letters import Cause, DeadLetter, Letter, letter_from_row
+from segops_durable.outbox.rows import new_row
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator, Sequence
+
+    from segops_durable.outbox.rows import Row
+    from segops_durable.outbox.store import Store
+
+_PAGE_ROWS = 500
+_UNDELIVERED = (Cause.REFUSED, Cause.TOO_LARGE)
+
+_BURY = """
+INSERT INTO dead_letters
+    (row_id, data, identity, tracked_at, died_at, cause, reason, status, answer)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_READ = """
+SELECT _id, data, tracked_at, died_at, cause, reason, status, answer FROM dead_letters
+WHERE _id > ? ORDER BY _id LIMIT ?
+"""
+_UNDELIVERED_IDS = "SELECT _id FROM dead_letters WHERE cause IN (?, ?) ORDER BY _id"
+_PUT_BACK = f"INSERT INTO {QUEUE} (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)"
+
+
+def bury(writer: sqlite3.Connection, rows: Sequence[Row], letter: Letter) -> None:
+    """Copy rows into the dead letters, within the caller's transaction."""
+    now = time.time()
+    why = (letter.cause.value, letter.reason, letter.status, letter.answer)
+    writer.executemany(
+        _BURY,
+        [(row.id, row.data, row.identity, row.tracked_at, now, *why) for row in rows],
+    )
+
+
+class DeadLetters:
+    """Reads dead letters, puts them back, and removes them.
+
+    Args:
+        store: The open outbox file.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __iter__(self) -> Iterator[DeadLetter]:
+        """Yield all of them, oldest first; a page is read at a time."""
+        after = 0
+        while page := self._store.read(_READ, (after, _PAGE_ROWS)):
+            yield from map(letter_from_row, page)
+            after = page[-1][0]
+
+    def retry(self, ids: Sequence[int] | None) -> int:
+        """Put letters back at the end of the queue; return how many.
+
+        Args:
+            ids: Which; None for those of which SegOps has certainly accepted nothing, and
+                whose bytes are as they were.
+        """
+        if ids is None:
+            causes = [cause.value for cause in _UNDELIVERED]
+            ids = [row[0] for row in self._store.read(_UNDELIVERED_IDS, causes)]
+
+        def put_back(writer: sqlite3.Connection, chosen: Sequence[int]) -> None:
+            found = writer.execute(
+                "SELECT data, tracked_at, identity FROM dead_letters"
+                f" WHERE _id IN ({_marks(chosen)}) ORDER BY _id",
+                chosen,
+            ).fetchall()
+            writer.executemany(_PUT_BACK, [new_row(*row) for row in found])
+
+        return self._remove(ids, put_back)
+
+    def discard(self, ids: Sequence[int]) -> int:
+        """Remove letters for good; return how many there were."""
+        return self._remove(ids)
+
+    def _remove(
+        self,
+        ids: Sequence[int],
+        first: Callable[[sqlite3.Connection, Sequence[int]], None] = lambda _writer, _ids: None,
+    ) -> int:
+        """Delete letters in chunks, each in one transaction with what is to be done `first`."""
+        removed = 0
+        for start in range(0, len(ids), _PAGE_ROWS):
+            chosen = ids[start : start + _PAGE_ROWS]
+
+            def remove(writer: sqlite3.Connection, chosen: Sequence[int] = chosen) -> int:
+                first(writer, chosen)
+                sql = f"DELETE FROM dead_letters WHERE _id IN ({_marks(chosen)})"
+                return writer.execute(sql, chosen).rowcount
+
+            removed += self._store.transact(remove)
+        return removed
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))

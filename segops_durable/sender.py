@@ -1,0 +1,361 @@
+"""One round of sending: take a batch, send it, do what the answer means, take the next.
+
+What each verdict leads to:
+
+- accepted: the rows are deleted; a batch with skipped events is copied to the dead letters.
+- refused, too large: the batch is halved until the culprit is alone; that one goes to the
+  dead letters. Those behind it follow in the same round.
+- no token for these events' user: they are passed over, the other users' go on.
+- busy, wrong key, wrong address: the round ends, as no batch would fare better.
+- unreachable, not SegOps: a few retries, then the round ends; `suspects` has what follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from segops_durable.backoff import (
+    LONGEST_BLOCKED_PAUSE,
+    LONGEST_PAUSE,
+    Pause,
+    http_date,
+    retry_after_seconds,
+    send_with_retries,
+)
+from segops_durable.errors import DamagedEventError, SkippedEventsError
+from segops_durable.limits import BodyLimit
+from segops_durable.outbox import (
+    Batch,
+    Cause,
+    Letter,
+    Outbox,
+    Settlement,
+    Take,
+    Taken,
+    read_event,
+)
+from segops_durable.status import State
+from segops_durable.suspects import Suspects
+from segops_durable.verdicts import Meaning, Verdict
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from segops_durable.clock import Clock
+    from segops_durable.errors import SegOpsError
+    from segops_durable.transport import Transport
+
+_THE_WAY = {Meaning.UNREACHABLE, Meaning.NOT_SEGOPS}
+_BLOCKED = {Meaning.CREDENTIALS, Meaning.WRONG_ADDRESS}
+_STATES = {
+    Meaning.BUSY: State.RATE_LIMITED,
+    Meaning.CREDENTIALS: State.UNAUTHORISED,
+    Meaning.WRONG_ADDRESS: State.UNAUTHORISED,
+    Meaning.NOT_SEGOPS: State.NOT_SEGOPS,
+}
+_CAUSES = {Meaning.REFUSED: Cause.REFUSED, Meaning.TOO_LARGE: Cause.TOO_LARGE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How fast sending goes; `Options` has the meaning of each."""
+
+    batch_size: int
+    flush_interval: float
+    max_retries: int
+    max_retry_after: float
+    longest_round: float  # seconds that a failing round may take, for those who wait for it
+
+
+@dataclass
+class _Round:
+    """What holds for the round under way."""
+
+    minimum: int
+    is_asked_for: bool
+    skip: list[str] = field(default_factory=list)
+
+
+class Sender:
+    """Sends what waits in the outbox. For one thread at a time.
+
+    Args:
+        outbox: Where batches come from.
+        transport: Where they go.
+        pace: How fast.
+        report: Called with each error; it must not raise.
+        stop: Ends a round, and its waits.
+        clock: The time.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        transport: Transport,
+        pace: Pace,
+        report: Callable[[SegOpsError], None],
+        *,
+        stop: threading.Event,
+        clock: Clock,
+    ) -> None:
+        self._outbox = outbox
+        self._transport = transport
+        self._pace = pace
+        self._report = report
+        self._stop = stop
+        self._clock = clock
+        self._pause = Pause(pace.flush_interval, clock)
+        self._suspects = Suspects(pace.flush_interval, clock)
+        self._body_limit = BodyLimit(clock)
+        self._is_sender = False
+        self._passed_over: set[str] = set()  # identities that could not be signed for
+        self._told: tuple[Meaning, int | None] | None = None
+        self.state = State.IDLE
+
+    @property
+    def pause_seconds(self) -> float:
+        """Seconds until the next round; 0 if it waits for nothing but events."""
+        return self._pause.remaining
+
+    @property
+    def is_ordered_to_wait(self) -> bool:
+        """Whether SegOps asked for the wait that is on."""
+        return self._pause.is_ordered
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether sending waits for something that another round cannot change."""
+        is_waiting = self.state in {State.RATE_LIMITED, State.UNAUTHORISED}
+        return is_waiting or self._pause.is_ordered or bool(self._passed_over)
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When what failed is tried again by itself, UTC; None if nothing failed."""
+        seconds = self._pause.remaining or self._suspects.remaining
+        return self._moment(seconds) if seconds else None
+
+    def stagger(self) -> None:
+        """Wait for a part of the interval before the first round."""
+        self._pause.stagger()
+
+    def forget_reports(self) -> None:
+        """Report anew what was reported before: something has changed."""
+        self._told = None
+
+    def stumble(self) -> None:
+        """Wait after a round that ended in an exception."""
+        self.state = State.BACKING_OFF
+        self._pause.lengthen()
+
+    def run_round(self, minimum: int = 1, *, is_asked_for: bool = False) -> None:
+        """Send until nothing is left, or something fails that would fail again.
+
+        Args:
+            minimum: Events that a new batch needs to be sent.
+            is_asked_for: Somebody waits for it: pauses end, but for those that SegOps asked
+                for, and failures are retried.
+        """
+        if not self._become_sender():
+            return
+        if is_asked_for:
+            self._pause.reset()
+            self._suspects.forgive()
+        if self._pause.is_ordered:
+            return
+        self._send_all(_Round(minimum, is_asked_for))
+
+    def _become_sender(self) -> bool:
+        """Whether this process sends; whoever takes over keeps to what SegOps asked for."""
+        if not self._outbox.try_become_sender():
+            self.state = State.STANDBY
+            return False
+        if not self._is_sender:
+            self._is_sender = True
+            self.state = State.IDLE
+            left = self._outbox.retry_at() - self._clock.time()
+            if left > 0:  # at most the longest: the clock may have been set back
+                self._pause.order(min(left, self._pace.max_retry_after))
+                self.state = State.RATE_LIMITED
+        return True
+
+    def _send_all(self, this: _Round) -> None:
+        self._suspects.recall(if_full=True)
+        taken: Taken | None = self._outbox.take(self._next(this))
+        while taken is not None and not self._stop.is_set():
+            self._report_damage(taken)
+            if taken.batch is not None:
+                self.state = State.SENDING
+                taken = self._deliver(taken.batch, this)
+            elif (key := self._suspects.recall()) is not None:
+                taken = self._outbox.take(self._next(this))
+                if taken.batch is None or taken.batch.key != key:
+                    self._suspects.drop(key)  # it lost a damaged row, so it is another batch
+            else:
+                self._end_well(this)
+                return
+
+    def _next(self, this: _Round) -> Take:
+        size = self._pace.batch_size
+        return Take(
+            size,
+            minimum=size if self._suspects.is_searching else this.minimum,
+            max_bytes=self._body_limit.bytes,
+            skip=tuple(this.skip),
+            aside=self._suspects.aside,
+        )
+
+    def _deliver(self, batch: Batch, this: _Round) -> Taken | None:
+        """Send a batch and act on the verdict; return the next, or None to end the round."""
+        verdict, attempts = self._send(batch, this)
+        if verdict.meaning is Meaning.ACCEPTED:
+            return self._accept(batch, verdict, attempts, this)
+        if verdict.meaning in _CAUSES:
+            return self._refuse(batch, verdict, attempts, this)
+        if verdict.meaning is Meaning.IDENTITY:
+            return self._pass_over(batch, verdict, attempts, this)
+        if verdict.meaning in _THE_WAY:
+            if self._stop.is_set():  # perhaps no request was made
+                return None
+            return self._suspect(batch, verdict, attempts, this)
+        self._wait(batch, verdict, attempts)
+        return None
+
+    def _send(self, batch: Batch, this: _Round) -> tuple[Verdict, int]:
+        """Send with retries, but in an outage, or for a suspect, with a single attempt."""
+        is_first_failure = not self._pause.failures and batch.key not in self._suspects
+        return send_with_retries(
+            lambda: self._transport.send(batch),
+            is_worth_retrying=lambda verdict: (
+                verdict.meaning in _THE_WAY and verdict.retry_after is None
+            ),
+            max_retries=self._pace.max_retries if this.is_asked_for or is_first_failure else 0,
+            stop=self._stop,
+            clock=self._clock,
+        )
+
+    def _accept(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken:
+        """Settle an accepted batch; one with skipped events is kept in the dead letters.
+
+        SegOps does not say which events it skipped, so the copy is of the whole batch.
+        """
+        size = len(batch.rows)
+        self._answered(batch)
+        self._body_limit.accept(batch.size)
+        letter = _skipped(verdict, size) if verdict.skipped else None
+        settlement = Settlement(batch, accepted=size - verdict.skipped, letter=letter)
+        taken = self._outbox.settle(settlement, self._next(this))
+        if letter is not None:
+            error = SkippedEventsError(
+                f"SegOps skipped events: {letter.reason}",
+                batch_size=size,
+                attempts=attempts,
+                status=verdict.status,
+                events=_events(batch),
+                hint="The batch is kept in the dead letters",
+            )
+            error.skipped = verdict.skipped
+            self._report(error)
+        return taken
+
+    def _refuse(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken:
+        """Halve a refused batch; one event alone goes to the dead letters."""
+        self._answered(batch)
+        if verdict.meaning is Meaning.TOO_LARGE:
+            self._body_limit.refuse(batch.size)
+        if len(batch.rows) > 1:
+            return self._outbox.halve(batch, self._next(this))
+        error = verdict.as_error(batch_size=1, attempts=attempts, events=_events(batch))
+        letter = Letter(_CAUSES[verdict.meaning], error.message, verdict.status, verdict.detail)
+        taken = self._outbox.settle(Settlement(batch, 0, letter), self._next(this))
+        self._report(error)
+        return taken
+
+    def _pass_over(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken:
+        """Go on with the other identities; this one is told of once."""
+        this.skip.append(batch.identity)
+        if batch.identity not in self._passed_over:
+            self._passed_over.add(batch.identity)
+            self._report_verdict(batch, verdict, attempts)
+        return self._outbox.take(self._next(this))
+
+    def _suspect(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken | None:
+        """Put a failed batch aside; end the round unless others are known to get through."""
+        if not self._suspects.fail(batch.key):
+            self._wait(batch, verdict, attempts)
+            return None
+        self.state = _STATES.get(verdict.meaning, State.BACKING_OFF)
+        self._order(verdict)
+        self._report_verdict(batch, verdict, attempts)
+        if self._pause.is_ordered:
+            return None
+        if len(batch.rows) > 1 and self._suspects.is_to_be_halved(batch.key):
+            self._suspects.drop(batch.key)
+            return self._outbox.halve(batch, self._next(this))
+        return self._outbox.take(self._next(this))
+
+    def _wait(self, batch: Batch, verdict: Verdict, attempts: int) -> None:
+        """End the round. Whatever was not accepted stays, as the same batch."""
+        self.state = _STATES.get(verdict.meaning, State.BACKING_OFF)
+        is_blocked = verdict.meaning in _BLOCKED
+        self._pause.lengthen(LONGEST_BLOCKED_PAUSE if is_blocked else LONGEST_PAUSE)
+        self._order(verdict)
+        news = (verdict.meaning, verdict.status)
+        if not is_blocked or news != self._told:  # it takes a person to mend: tell once
+            self._report_verdict(batch, verdict, attempts)
+        self._told = news
+
+    def _order(self, verdict: Verdict) -> None:
+        """Keep to a ``Retry-After``, also in the next process."""
+        now = http_date(verdict.date) or datetime.fromtimestamp(self._clock.time(), timezone.utc)
+        seconds = retry_after_seconds(verdict.retry_after, now, self._pace.max_retry_after)
+        if seconds:
+            self._pause.order(seconds)
+            self._outbox.keep_retry_at(self._clock.time() + seconds)
+
+    def _answered(self, batch: Batch) -> None:
+        """SegOps itself has answered: the way is open."""
+        self._pause.reset()
+        self._suspects.clear(batch.key)
+        self._passed_over.discard(batch.identity)
+        self._told = None
+
+    def _end_well(self, this: _Round) -> None:
+        self._passed_over &= set(this.skip)
+        self.state = State.BACKING_OFF if self._suspects else State.IDLE
+        if not self._suspects:
+            self._pause.reset()
+
+    def _report_verdict(self, batch: Batch, verdict: Verdict, attempts: int) -> None:
+        error = verdict.as_error(
+            batch_size=len(batch.rows), attempts=attempts, retry_at=self.retry_at
+        )
+        self._report(error)
+
+    def _report_damage(self, taken: Taken) -> None:
+        if taken.damaged:
+            self._report(
+                DamagedEventError(
+                    f"{taken.damaged} stored events do not match their checksums",
+                    batch_size=taken.damaged,
+                    hint="They are kept in the dead letters; check the disk",
+                )
+            )
+
+    def _moment(self, seconds: float) -> datetime:
+        return datetime.fromtimestamp(self._clock.time() + seconds, timezone.utc)
+
+
+def _skipped(verdict: Verdict, size: int) -> Letter:
+    """Why a batch with skipped events is kept: all were skipped, or nobody knows which."""
+    if verdict.skipped == size:
+        return Letter(Cause.REFUSED, f"all {size} events were refused", verdict.status)
+    reason = f"{verdict.skipped} of {size} refused, the server does not say which"
+    return Letter(Cause.SKIPPED, reason, verdict.status)
+
+
+def _events(batch: Batch) -> list[dict[str, object]]:
+    """The events of a batch, for an error that is about them."""
+    return [event for row in batch.rows if (event := read_event(row.data)) is not None]

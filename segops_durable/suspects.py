@@ -1,0 +1,108 @@
+"""Batches that failed while it is open whether they are at fault, or the way to SegOps.
+
+A batch that meets a 500, a firewall's 403 or a reset may be the only one that does. If it
+stayed at the head it would block every event behind it for ever. So the next round begins
+with another batch. Once that one is accepted, the way is open, and the suspect is tried
+again at its own, growing intervals, while the others go on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segops_durable.backoff import Pause
+
+if TYPE_CHECKING:
+    from segops_durable.clock import Clock
+
+MOST = 64
+"""Suspects at most while nothing is accepted: an outage is not a reason to look at it all."""
+
+HALVED_AFTER = 3
+"""Failed rounds after which a batch is halved, where the others have been accepted."""
+
+
+class Suspects:
+    """The batches under suspicion, by their keys, the next to be tried first.
+
+    Args:
+        shortest_pause: Seconds before the second attempt at a suspect.
+        clock: The time.
+    """
+
+    def __init__(self, shortest_pause: float, clock: Clock) -> None:
+        self._shortest_pause = shortest_pause
+        self._clock = clock
+        self._pauses: dict[str, Pause] = {}
+        self._recalled: str | None = None
+        self._is_way_open = False
+
+    def __len__(self) -> int:
+        return len(self._pauses)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._pauses
+
+    @property
+    def aside(self) -> tuple[str, ...]:
+        """The keys to pass over for now."""
+        return tuple(key for key in self._pauses if key != self._recalled)
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether more than one batch failed and none was accepted: it looks like an outage.
+
+        Then only whole batches are worth looking at; small ones had better fill.
+        """
+        return len(self._pauses) > 1 and not self._is_way_open
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until one of them may be tried again; 0 if one may, or there is none."""
+        if not self._is_way_open:
+            return 0.0
+        return min((pause.remaining for pause in self._pauses.values()), default=0.0)
+
+    def recall(self, *, if_full: bool = False) -> str | None:
+        """Let the next suspect be tried again; return its key, or None if there is none.
+
+        Args:
+            if_full: Only if there is no place for another suspect.
+        """
+        if if_full and (self._is_way_open or len(self._pauses) < MOST):
+            return None
+        for key, pause in self._pauses.items():
+            if not self._is_way_open or not pause.remaining:
+                self._recalled = key
+                return key
+        return None
+
+    def fail(self, key: str) -> bool:
+        """Suspect a batch that failed; say whether it is at fault, as others get through."""
+        is_at_fault = self._is_way_open and key in self._pauses
+        if not is_at_fault:
+            self._is_way_open = False
+        pause = self._pauses.pop(key, None) or Pause(self._shortest_pause, self._clock)
+        pause.lengthen()
+        self._pauses[key] = pause
+        self._recalled = None
+        return is_at_fault
+
+    def is_to_be_halved(self, key: str) -> bool:
+        """Whether a batch failed so often, while others get through, that it is divided."""
+        return self._is_way_open and self._pauses[key].failures >= HALVED_AFTER
+
+    def clear(self, key: str) -> None:
+        """Drop a batch that was answered for; the others, if any, now look guilty."""
+        self.drop(key)
+        self._is_way_open = bool(self._pauses)
+
+    def drop(self, key: str) -> None:
+        """Drop a batch that is not there any more."""
+        self._pauses.pop(key, None)
+        self._recalled = None
+
+    def forgive(self) -> None:
+        """End the pauses: somebody asks for all to be tried now."""
+        for pause in self._pauses.values():
+            pause.reset()

@@ -1,0 +1,3 @@
+"""What several tests are made with."""
+
+from __future__ import annotations
