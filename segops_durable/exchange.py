@@ -1,7 +1,8 @@
 """One bounded HTTP exchange: a POST, and an answer that is capped in time and size.
 
 What `requests` does for a browser is switched off for a machine: a redirect would turn the
-POST into a GET whose 200 says nothing, and ``~/.netrc`` would replace the API key.
+POST into a GET whose 200 says nothing, ``~/.netrc`` would replace the API key, and
+``REQUESTS_CA_BUNDLE`` a session's own CA.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ class Exchange:
                 timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
+                verify=None if self._session.verify is True else self._session.verify,
             ) as response:
                 found = self._read(response)
                 return Answer(response.status_code, response.headers, found)

@@ -3,8 +3,9 @@
 What each verdict leads to:
 
 - accepted: the rows are deleted; a batch with skipped events is copied to the dead letters.
-- refused, too large: the batch is halved until the culprit is alone; that one goes to the
-  dead letters. Those behind it follow in the same round.
+- refused: the batch is halved until the culprit is alone; that one goes to the dead
+  letters. Those behind it follow in the same round.
+- too large: batches have at most half its bytes from now on; one event alone as above.
 - no token for these events' user: they are passed over, the other users' go on.
 - busy, wrong key, wrong address: the round ends, as no batch would fare better.
 - unreachable, not SegOps: a few retries, then the round ends; `suspects` has what follows.
@@ -261,12 +262,18 @@ class Sender:
         return taken
 
     def _refuse(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken:
-        """Halve a refused batch; one event alone goes to the dead letters."""
+        """Divide a refused batch; one event alone goes to the dead letters."""
         self._answered(batch)
         if verdict.meaning is Meaning.TOO_LARGE:
             self._body_limit.refuse(batch.size)
+            this.minimum = 1  # the remainder of a full batch is not one
         if len(batch.rows) > 1:
-            return self._outbox.halve(batch, self._next(this))
+            divide = (
+                self._outbox.release  # it is taken anew, by the limit
+                if verdict.meaning is Meaning.TOO_LARGE
+                else self._outbox.halve
+            )
+            return divide(batch, self._next(this))
         error = verdict.as_error(batch_size=1, attempts=attempts, events=_events(batch))
         letter = Letter(_CAUSES[verdict.meaning], error.message, verdict.status, verdict.detail)
         taken = self._outbox.settle(Settlement(batch, 0, letter), self._next(this))

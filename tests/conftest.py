@@ -6,8 +6,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.clock import MovableClock
+from support.rig import Rig
 
-from segops_durable import SegOpsClient
+from segops_durable import SegOpsClient, SegOpsError
+from segops_durable.delivery import Delivery
+from segops_durable.options import Options
+from segops_durable.outbox import Outbox
 from segops_durable.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -55,5 +60,30 @@ def make_client(sandbox: Sandbox, queue_path: Path) -> Iterator[Callable[..., Se
             client = SegOpsClient(chosen.pop("api_url", sandbox.url), api_key, **chosen)
             clients.callback(client.shutdown, 0)
             return client
+
+        yield make
+
+
+@pytest.fixture
+def make_rig(queue_path: Path) -> Iterator[Callable[..., Rig]]:
+    """Makes rigs; their threads are not started."""
+    with ExitStack() as rigs:
+
+        def make(api_url: str, clock: MovableClock | None = None, **options: Any) -> Rig:
+            told: list[SegOpsError] = []
+            chosen = Options(
+                api_url=api_url,
+                api_key="sk_test",
+                **{"queue_path": queue_path, "on_error": told.append, **options},
+            )
+            outbox = Outbox(
+                chosen.outbox_path,
+                api_url=chosen.api_url,
+                key_fingerprint=chosen.key_fingerprint,
+            )
+            clock = clock or MovableClock()
+            rig = Rig(outbox, Delivery(chosen, outbox, clock), clock, told)
+            rigs.callback(rig.close)
+            return rig
 
         yield make

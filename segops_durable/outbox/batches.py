@@ -77,6 +77,15 @@ class Batches:
 
         return self._store.transact(settle_and_take)
 
+    def release(self, batch: Batch, then: Take) -> Taken:
+        """Let a batch's rows be taken anew, in smaller batches, and take the next."""
+
+        def release_and_take(writer: sqlite3.Connection) -> Taken:
+            self._unmark(writer, batch.key)
+            return self._next(writer, then)
+
+        return self._store.transact(release_and_take)
+
     def halve(self, batch: Batch, then: Take) -> Taken:
         """Make two batches of one that was refused as a whole, and take the next.
 

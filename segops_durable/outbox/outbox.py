@@ -132,6 +132,10 @@ class Outbox:
         """Make two batches of one that was refused as a whole, and take the next."""
         return self._batches.halve(batch, then)
 
+    def release(self, batch: Batch, then: Take) -> Taken:
+        """Let a batch's rows be taken anew, in smaller batches, and take the next."""
+        return self._batches.release(batch, then)
+
     def keep_retry_at(self, unix_time: float) -> None:
         """Write down when SegOps allows the next request, for whoever sends it."""
         self._set_meta("retry_at", repr(unix_time))

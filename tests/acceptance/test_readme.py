@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_example_runs_as_it_stands(sandbox: Sandbox, tmp_path: Path) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    example, _ = EXAMPLES
     assert len([line for line in example.splitlines() if line]) <= 10
     example = example.replace("https://api.segops.ai", sandbox.url)
     result = subprocess.run(
@@ -29,6 +35,21 @@ def test_the_example_runs_as_it_stands(sandbox: Sandbox, tmp_path: Path) -> None
         "context_identified",
         "page_viewed",
     ]
+
+
+def test_the_dead_letters_example_runs_as_it_stands(
+    sandbox: Sandbox, make_client: Callable[..., SegOpsClient], capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = make_client()
+    sandbox.faults(status=400, json={"payload": ["Too sad."]})
+    client.track(user_id="u", event_type="page_viewed", payload={"screen": "Pricing"})
+    assert client.flush(timeout=10).dead == 1
+    sandbox.faults()
+    _, example = EXAMPLES
+    exec(example, {"client": client})
+    assert "1 Cause.REFUSED 400" in capsys.readouterr().out
+    assert client.flush(timeout=10).ok
+    assert len(sandbox.events()) == 1
 
 
 def test_every_option_has_its_row() -> None:

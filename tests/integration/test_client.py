@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.events import numbers, track
 
 import segops_durable
 from segops_durable import (
@@ -26,18 +27,6 @@ if TYPE_CHECKING:
 
     from segops_durable import SegOpsError
     from segops_durable.sandbox import Sandbox
-
-Make = "Callable[..., SegOpsClient]"
-
-
-def track(client: SegOpsClient, count: int, first: int = 0) -> None:
-    """Track some events at once, so that the flusher finds all of them or none."""
-    numbers = range(first, first + count)
-    client.track_many(Event("u-1", "page_viewed", payload={"n": number}) for number in numbers)
-
-
-def numbers(sandbox: Sandbox) -> list[int]:
-    return [row["event"]["payload"]["n"] for row in sandbox.events()]
 
 
 def batches(sandbox: Sandbox) -> list[int]:

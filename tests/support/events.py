@@ -1,0 +1,25 @@
+"""Events that can be told apart by number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segops_durable import Event
+
+if TYPE_CHECKING:
+    from segops_durable import SegOpsClient
+    from segops_durable.sandbox import Sandbox
+
+
+def numbered(count: int, first: int = 0) -> list[Event]:
+    return [Event("u-1", "page_viewed", payload={"n": n}) for n in range(first, first + count)]
+
+
+def track(client: SegOpsClient, count: int, first: int = 0) -> None:
+    """Track some events at once, so that the flusher finds all of them or none."""
+    client.track_many(numbered(count, first))
+
+
+def numbers(sandbox: Sandbox) -> list[int]:
+    """What the sandbox accepted, in order."""
+    return [row["event"]["payload"]["n"] for row in sandbox.events()]
