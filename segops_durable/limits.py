@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from segops_durable.clock import Clock
 
-LIMIT_SECONDS = 3600.0
+LIMIT_SECONDS = 600.0
 """How long a learned body limit holds; then a larger body is tried again."""
 
 

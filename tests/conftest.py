@@ -6,14 +6,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clock import MovableClock
-from support.rig import Rig
 
 from segops_durable import SegOpsClient, SegOpsError
 from segops_durable.delivery import Delivery
 from segops_durable.options import Options
 from segops_durable.outbox import Outbox
 from segops_durable.sandbox import Sandbox
+from support.clock import MovableClock
+from support.rig import Rig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

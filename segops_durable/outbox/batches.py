@@ -31,10 +31,11 @@ WHERE identity NOT IN ({skip}) AND batch_key NOT IN ({aside}) ORDER BY first_id 
 """
 _HEAD = f"""
 SELECT _id, identity FROM {QUEUE} AS row
-WHERE identity NOT IN ({{skip}}) AND NOT EXISTS (
-    SELECT 1 FROM in_flight
-    WHERE in_flight.identity = row.identity AND row._id BETWEEN first_id AND last_id
-)
+WHERE identity NOT IN ({{skip}}) AND _id > coalesce((
+    SELECT last_id FROM in_flight
+    WHERE first_id <= row._id AND in_flight.identity = row.identity
+    ORDER BY first_id DESC LIMIT 1
+), 0)
 ORDER BY _id LIMIT 1
 """
 _NEXT_MARK = "SELECT min(first_id) FROM in_flight WHERE identity = ? AND first_id > ?"

@@ -7,7 +7,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.events import numbers, track
 
 import segops_durable
 from segops_durable import (
@@ -20,6 +19,7 @@ from segops_durable import (
     SegOpsClient,
     State,
 )
+from support.events import numbers, track
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -308,7 +308,8 @@ def test_nothing_unexpected_ends_the_flusher_silently(
 ) -> None:
     told: list[SegOpsError] = []
     client = make_client(on_error=told.append)
-    client.flush(timeout=10)
+    track(client, 1)
+    assert client.flush(timeout=10).ok  # so its first round is over
     with monkeypatch.context() as broken:
         broken.setattr(client._delivery.sender, "run_round", lambda *_, **__: 1 // 0)
         track(client, 1)

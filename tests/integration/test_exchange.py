@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 import trustme
-from support.peer import LONG_SECONDS, Peer, Request, answer
 
 from segops_durable.exchange import Exchange, HeaderAuth
 from segops_durable.verdicts import Answer, Meaning, Verdict
+from support.peer import LONG_SECONDS, Peer, Request, answer
 
 if TYPE_CHECKING:
     from pathlib import Path

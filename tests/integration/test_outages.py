@@ -8,21 +8,20 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from support.clock import MovableClock
-from support.events import numbers, track
-from support.peer import Peer
 
 from segops_durable import SegOpsError, UnreachableError
 from segops_durable.clock import Clock
 from segops_durable.reporting import Reporter
+from support.clock import MovableClock
+from support.events import numbers, track
+from support.peer import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.rig import Rig
-
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
+    from support.rig import Rig
 
 HOUR = 3600.0
 

@@ -4,7 +4,6 @@ import threading
 from datetime import datetime, timezone
 
 import pytest
-from support.clock import MovableClock
 
 from segops_durable.backoff import (
     LONGEST_BLOCKED_PAUSE,
@@ -14,6 +13,7 @@ from segops_durable.backoff import (
     send_with_retries,
 )
 from segops_durable.clock import Clock
+from support.clock import MovableClock
 
 
 @pytest.mark.parametrize(
