@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from segops_durable.events import (
 )
 from segops_durable.handshake import identity_of
 from segops_durable.options import Durability, Options, checked_path, options_from_env
-from segops_durable.outbox import NO_IDENTITY, Outbox, find_leftovers
+from segops_durable.outbox import NO_IDENTITY, Outbox, find_leftovers, find_outbox
 from segops_durable.status import FlushResult, State, Stats
 
 if TYPE_CHECKING:
@@ -113,6 +114,10 @@ class SegOpsClient:
         return client
 
     def _start(self, options: Options) -> None:
+        is_default_path = options.queue_path is None
+        if is_default_path:
+            path = find_outbox(options.outbox_path, options.api_url, options.key_fingerprint)
+            options = replace(options, queue_path=path)
         self._options = options
         self._closing = False
         self._result: FlushResult | None = None
@@ -124,7 +129,8 @@ class SegOpsClient:
             durability=options.durability,
         )
         self._delivery = Delivery(options, self._outbox)
-        _warn_of_leftovers(options)
+        if is_default_path:
+            _warn_of_leftovers(options)
         self._pid = os.getpid()
         atexit.register(self._at_exit)
         self._delivery.flusher.start()
@@ -386,8 +392,6 @@ class SegOpsClient:
 
 
 def _warn_of_leftovers(options: Options) -> None:
-    if options.queue_path is not None:
-        return
     for path, waiting in find_leftovers(options.outbox_path, options.api_url):
         _log.warning(
             "%d events wait in %s, tracked under another API key; "

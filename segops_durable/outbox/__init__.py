@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segops_durable.outbox.leftovers import find_leftovers
+from segops_durable.outbox.leftovers import find_leftovers, find_outbox
 from segops_durable.outbox.letters import Cause, DeadLetter, Letter, read_event
 from segops_durable.outbox.outbox import Outbox
 from segops_durable.outbox.rows import (
@@ -28,5 +28,6 @@ __all__ = [
     "Take",
     "Taken",
     "find_leftovers",
+    "find_outbox",
     "read_event",
 ]

@@ -1,10 +1,10 @@
-"""Outboxes of other keys in the default directory, where events may wait unnoticed."""
+"""Outboxes in the default directory: which is whose, and where events may wait unnoticed."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segops_durable.outbox.event_queue import QUEUE
 
@@ -12,10 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_OWNER = "SELECT value FROM meta WHERE name IN ('api_url', 'key') ORDER BY name"
 _WAITING = f"""
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{QUEUE}'), 0) - removed
 FROM tally WHERE (SELECT value FROM meta WHERE name = 'api_url') = ?
 """
+
+
+def find_outbox(path: Path, api_url: str, key_fingerprint: str) -> Path:
+    """The outbox of a key: `path`, or the one that was given this key while it was open."""
+    if path.exists():
+        return path
+    owner = [(api_url,), (key_fingerprint,)]
+    for other in sorted(path.parent.glob("outbox-*.db")):
+        if _read(other, _OWNER) == owner:
+            return other
+    return path
 
 
 def find_leftovers(path: Path, api_url: str) -> Iterator[tuple[Path, int]]:
@@ -26,15 +38,14 @@ def find_leftovers(path: Path, api_url: str) -> Iterator[tuple[Path, int]]:
     for other in sorted(path.parent.glob("outbox-*.db")):
         if other == path:
             continue
-        try:
-            waiting = _waiting(other, api_url)
-        except sqlite3.Error:
-            continue
-        if waiting:
-            yield other, waiting
+        found = _read(other, _WAITING, api_url)
+        if found and found[0][0]:
+            yield other, found[0][0]
 
 
-def _waiting(path: Path, api_url: str) -> int:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
-        found = connection.execute(_WAITING, (api_url,)).fetchone()
-    return found[0] if found else 0
+def _read(path: Path, sql: str, *parameters: str) -> list[Any]:
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as file:
+            return file.execute(sql, parameters).fetchall()
+    except sqlite3.Error:
+        return []
