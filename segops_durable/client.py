@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import time
@@ -12,7 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.delivery import Delivery
-from segops_durable.errors import ClosedError, ConfigurationError
+from segops_durable.errors import ClosedError
 from segops_durable.events import (
     Context,
     Event,
@@ -23,7 +22,7 @@ from segops_durable.events import (
 )
 from segops_durable.handshake import identity_of
 from segops_durable.options import Durability, Options, checked_path, options_from_env
-from segops_durable.outbox import NO_IDENTITY, Outbox, find_leftovers, find_outbox
+from segops_durable.outbox import NO_IDENTITY, Outbox, find_outbox, warn_of_leftovers
 from segops_durable.status import FlushResult, State, Stats
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
     from segops_durable.errors import SegOpsError
     from segops_durable.outbox import DeadLetter
-
-_log = logging.getLogger("segops_durable")
 
 CHUNK_ROWS = 500
 """Events in one transaction of `SegOpsClient.track_many`."""
@@ -114,23 +111,22 @@ class SegOpsClient:
         return client
 
     def _start(self, options: Options) -> None:
-        is_default_path = options.queue_path is None
-        if is_default_path:
-            path = find_outbox(options.outbox_path, options.api_url, options.key_fingerprint)
-            options = replace(options, queue_path=path)
-        self._options = options
+        path = options.queue_path or find_outbox(
+            options.outbox_path, options.api_url, options.key_fingerprint
+        )
+        self._options = replace(options, queue_path=path)
         self._closing = False
         self._result: FlushResult | None = None
         self._shutting_down = threading.RLock()  # a signal handler may shut down as well
         self._outbox = Outbox(
-            options.outbox_path,
+            path,
             api_url=options.api_url,
             key_fingerprint=options.key_fingerprint,
             durability=options.durability,
         )
         self._delivery = Delivery(options, self._outbox)
-        if is_default_path:
-            _warn_of_leftovers(options)
+        if options.queue_path is None:
+            warn_of_leftovers(path, options.api_url)
         self._pid = os.getpid()
         atexit.register(self._at_exit)
         self._delivery.flusher.start()
@@ -302,7 +298,7 @@ class SegOpsClient:
             ClosedError: The client is shut down.
         """
         self._check_open()
-        count = self._outbox.dead_letters.retry(None if ids is None else _checked_ids(ids))
+        count = self._outbox.dead_letters.retry(ids)
         self._delivery.flusher.notice(count)
         return count
 
@@ -321,7 +317,7 @@ class SegOpsClient:
             ClosedError: The client is shut down.
         """
         self._check_open()
-        return self._outbox.dead_letters.discard(_checked_ids(ids))
+        return self._outbox.dead_letters.discard(ids)
 
     def stats(self) -> Stats:
         """Say how the client and its outbox stand; cheap, however much waits.
@@ -389,23 +385,3 @@ class SegOpsClient:
             self._delivery.flusher.stop(max(deadline - time.monotonic(), GRACE_SECONDS))
             self._outbox.close()
             self._delivery.close()
-
-
-def _warn_of_leftovers(options: Options) -> None:
-    for path, waiting in find_leftovers(options.outbox_path, options.api_url):
-        _log.warning(
-            "%d events wait in %s, tracked under another API key; "
-            "to send them under this one, make a client with queue_path=%r",
-            waiting,
-            path,
-            str(path),
-        )
-
-
-def _checked_ids(ids: Iterable[object]) -> list[int]:
-    chosen = []
-    for each in ids:
-        if not isinstance(each, int) or isinstance(each, bool):
-            raise ConfigurationError(f"ids must be integers, got {each!r}", field="ids")
-        chosen.append(each)
-    return chosen

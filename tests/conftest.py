@@ -46,6 +46,13 @@ def queue_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def default_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where outboxes lie when a client is made without a `queue_path`."""
+    monkeypatch.setattr("segops_durable.options.default_directory", lambda: tmp_path / "state")
+    return tmp_path / "state"
+
+
+@pytest.fixture
 def make_client(sandbox: Sandbox, queue_path: Path) -> Iterator[Callable[..., SegOpsClient]]:
     """Makes clients of the sandbox that are shut down, without an effort, at the end."""
     with ExitStack() as clients:

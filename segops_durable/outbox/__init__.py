@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segops_durable.outbox.leftovers import find_leftovers, find_outbox
+from segops_durable.outbox.leftovers import find_outbox, warn_of_leftovers
 from segops_durable.outbox.letters import Cause, DeadLetter, Letter, read_event
 from segops_durable.outbox.outbox import Outbox
 from segops_durable.outbox.rows import (
@@ -27,7 +27,7 @@ __all__ = [
     "Settlement",
     "Take",
     "Taken",
-    "find_leftovers",
     "find_outbox",
     "read_event",
+    "warn_of_leftovers",
 ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from segops_durable.errors import ConfigurationError
 from segops_durable.outbox.event_queue import QUEUE
 from segops_durable.outbox.letters import Cause, DeadLetter, Letter, letter_from_row
 from segops_durable.outbox.rows import new_row
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from segops_durable.outbox.rows import Row
     from segops_durable.outbox.store import Store
@@ -59,12 +60,15 @@ class DeadLetters:
             yield from map(letter_from_row, page)
             after = page[-1][0]
 
-    def retry(self, ids: Sequence[int] | None) -> int:
+    def retry(self, ids: Iterable[int] | None = None) -> int:
         """Put letters back at the end of the queue; return how many.
 
         Args:
             ids: Which; None for those of which SegOps has certainly accepted nothing, and
                 whose bytes are as they were.
+
+        Raises:
+            ConfigurationError: An id is no integer.
         """
         if ids is None:
             causes = [cause.value for cause in _UNDELIVERED]
@@ -80,19 +84,24 @@ class DeadLetters:
 
         return self._remove(ids, put_back)
 
-    def discard(self, ids: Sequence[int]) -> int:
-        """Remove letters for good; return how many there were."""
+    def discard(self, ids: Iterable[int]) -> int:
+        """Remove letters for good; return how many there were.
+
+        Raises:
+            ConfigurationError: An id is no integer.
+        """
         return self._remove(ids)
 
     def _remove(
         self,
-        ids: Sequence[int],
+        ids: Iterable[int],
         first: Callable[[sqlite3.Connection, Sequence[int]], None] = lambda _writer, _ids: None,
     ) -> int:
         """Delete letters in chunks, each in one transaction with what is to be done `first`."""
         removed = 0
-        for start in range(0, len(ids), _PAGE_ROWS):
-            chosen = ids[start : start + _PAGE_ROWS]
+        checked = [_checked_id(each) for each in ids]
+        for start in range(0, len(checked), _PAGE_ROWS):
+            chosen = checked[start : start + _PAGE_ROWS]
 
             def remove(writer: sqlite3.Connection, chosen: Sequence[int] = chosen) -> int:
                 first(writer, chosen)
@@ -101,6 +110,12 @@ class DeadLetters:
 
             removed += self._store.transact(remove)
         return removed
+
+
+def _checked_id(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConfigurationError(f"ids must be integers, got {value!r}", field="ids")
+    return value
 
 
 def _marks(values: Sequence[object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from segops_durable.outbox.event_queue import QUEUE
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_log = logging.getLogger("segops_durable")
 
 _OWNER = "SELECT value FROM meta WHERE name IN ('api_url', 'key') ORDER BY name"
 _WAITING = f"""
@@ -28,6 +31,18 @@ def find_outbox(path: Path, api_url: str, key_fingerprint: str) -> Path:
         if _read(other, _OWNER) == owner:
             return other
     return path
+
+
+def warn_of_leftovers(path: Path, api_url: str) -> None:
+    """Log which other outboxes beside `path` hold events for `api_url`."""
+    for other, waiting in find_leftovers(path, api_url):
+        _log.warning(
+            "%d events wait in %s, tracked under another API key; "
+            "to send them under this one, make a client with queue_path=%r",
+            waiting,
+            other,
+            str(other),
+        )
 
 
 def find_leftovers(path: Path, api_url: str) -> Iterator[tuple[Path, int]]:

@@ -320,11 +320,9 @@ def test_a_new_key_resumes_at_once(
 def test_the_next_start_under_a_new_key_finds_what_waits_at_the_default_path(
     make_client: Callable[..., SegOpsClient],
     sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    default_directory: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("segops_durable.options.default_directory", lambda: tmp_path / "state")
     sandbox.faults(status=503)
     client = make_client("sk_old", queue_path=None, max_retries=0)
     track(client, 2)
@@ -335,7 +333,7 @@ def test_the_next_start_under_a_new_key_finds_what_waits_at_the_default_path(
     assert client.flush(timeout=10).ok
     assert numbers(sandbox) == [0, 1]
     assert "events wait" not in caplog.text
-    assert len(list((tmp_path / "state").glob("*.db"))) == 1
+    assert len(list(default_directory.glob("*.db"))) == 1
 
 
 def test_a_new_key_is_checked_and_the_old_one_stays(

@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -141,18 +141,6 @@ def test_a_flush_that_fails_says_what_waits_and_does_not_raise(
     assert numbers(sandbox) == [0, 1, 2]
 
 
-def test_a_5xx_is_retried_with_the_same_bytes_and_key(
-    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
-) -> None:
-    sandbox.faults(status=502, times=2)
-    client = make_client()
-    track(client, 2)
-    assert client.flush(timeout=30).ok
-    requests = sandbox.requests()
-    assert [request["answer"] for request in requests] == ["502", "502", "202"]
-    assert len({(r["idempotency_key"], r["body_sha256"]) for r in requests}) == 1
-
-
 @pytest.mark.parametrize("reset", ["before", "after"])
 def test_a_broken_connection_is_retried_with_the_same_bytes_and_key(
     make_client: Callable[..., SegOpsClient], sandbox: Sandbox, reset: str
@@ -165,73 +153,6 @@ def test_a_broken_connection_is_retried_with_the_same_bytes_and_key(
     assert len(requests) == 2
     assert len({(r["idempotency_key"], r["body_sha256"]) for r in requests}) == 1
     assert sandbox.summary()["distinct_events"] == 2
-
-
-@pytest.mark.parametrize(
-    ("fault", "state", "error", "blocked"),
-    [
-        ({"portal": True}, State.NOT_SEGOPS, segops_durable.NotSegOpsError, False),
-        ({"redirect": "/elsewhere"}, State.NOT_SEGOPS, segops_durable.NotSegOpsError, False),
-        ({"status": 404}, State.UNAUTHORISED, segops_durable.WrongAddressError, True),
-        ({"status": 403}, State.UNAUTHORISED, segops_durable.CredentialsError, True),
-        (
-            {"status": 202, "json": {"queued": 1, "skipped": 0}},
-            State.NOT_SEGOPS,
-            segops_durable.NotSegOpsError,
-            False,
-        ),
-    ],
-)
-def test_an_answer_that_is_no_acceptance_keeps_every_row(
-    make_client: Callable[..., SegOpsClient],
-    sandbox: Sandbox,
-    fault: dict[str, Any],
-    state: State,
-    error: type[SegOpsError],
-    blocked: bool,
-) -> None:
-    sandbox.faults(**fault)
-    told: list[SegOpsError] = []
-    client = make_client(max_retries=0, on_error=told.append)
-    track(client, 3)
-    result = client.flush(timeout=30)
-    assert (result.pending, result.blocked) == (3, blocked)
-    assert client.stats().state is state
-    assert type(told[-1]) is error
-    sandbox.faults()
-    assert client.flush(timeout=30).ok
-    assert numbers(sandbox) == [0, 1, 2]
-
-
-def test_no_request_is_made_before_a_retry_after_is_over(
-    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
-) -> None:
-    sandbox.faults(status=429, retry_after=60)
-    client = make_client()
-    track(client, 1)
-    assert client.flush(timeout=30).blocked
-    made = len(sandbox.requests())
-    sandbox.faults()
-    result = client.flush(timeout=30)
-    assert (result.blocked, result.pending) == (True, 1)
-    assert len(sandbox.requests()) == made
-    assert client.stats().state is State.RATE_LIMITED
-
-
-def test_skipped_events_are_kept_in_the_dead_letters_and_reported(
-    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
-) -> None:
-    told: list[SegOpsError] = []
-    client = make_client(on_error=told.append)
-    good = [Event("u-1", "page_viewed", payload={"n": number}) for number in range(2)]
-    client.track_many([*good, Event("not an id", "page_viewed")])
-    client.flush(timeout=10)
-    stats = client.stats()
-    assert (stats.accepted_total, stats.pending) == (2, 0)
-    assert stats.dead == 3  # SegOps does not say which: all are kept
-    assert isinstance(told[-1], segops_durable.SkippedEventsError)
-    assert told[-1].skipped == 1
-    assert numbers(sandbox) == [0, 1]
 
 
 def test_stats_say_how_it_stands(
@@ -286,23 +207,6 @@ def test_shutdown_with_the_server_down_is_bounded_and_the_next_client_delivers(
     assert numbers(sandbox) == [0, 1, 2]
 
 
-def test_a_callback_that_raises_is_logged_and_sending_goes_on(
-    make_client: Callable[..., SegOpsClient],
-    sandbox: Sandbox,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    def on_error(_error: SegOpsError) -> None:
-        raise RuntimeError("the application's own trouble")
-
-    sandbox.faults(status=503)
-    client = make_client(max_retries=0, on_error=on_error)
-    track(client, 1)
-    assert client.flush(timeout=30).pending == 1
-    assert "the application's own trouble" in caplog.text
-    sandbox.faults()
-    assert client.flush(timeout=30).ok
-
-
 def test_nothing_unexpected_ends_the_flusher_silently(
     make_client: Callable[..., SegOpsClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,16 +248,14 @@ def test_the_key_is_in_no_log_error_repr_or_file(
 def test_the_default_queue_is_in_the_state_directory_and_leftovers_are_named(
     make_client: Callable[..., SegOpsClient],
     sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    default_directory: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("segops_durable.options.default_directory", lambda: tmp_path / "state")
     sandbox.faults(status=503)
     first = make_client("sk_old", queue_path=None, max_retries=0)
     track(first, 2)
     first.shutdown(0)
-    assert list((tmp_path / "state").glob("outbox-*.db"))
+    assert list(default_directory.glob("outbox-*.db"))
     make_client("sk_new", queue_path=None)
     assert "2 events wait in" in caplog.text
     assert "queue_path=" in caplog.text

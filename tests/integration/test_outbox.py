@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segops_durable import ClosedError, ConfigurationError, StorageError
-from segops_durable.outbox import Cause, Letter, Outbox, Settlement, Take, find_leftovers
+from segops_durable.outbox import Cause, Letter, Outbox, Settlement, Take
+from segops_durable.outbox.leftovers import find_leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -40,6 +40,23 @@ def device() -> None:
     client.close()
 
 
+def operations(client: segops.SegOpsClient) -> None:
+    client.set_api_key("sk_live_1")
+    for letter in client.dead_letters():
+        if letter.cause is segops.Cause.REFUSED and letter.event is not None:
+            print(letter.id, letter.event["event_type"], letter.status, letter.answer)
+    count: int = client.retry_dead_letters() + client.retry_dead_letters([1, 2])
+    count += client.discard_dead_letters(range(3, 5))
+    retry_at = client.stats().retry_at
+    if retry_at is not None:
+        print(retry_at.isoformat(), count)
+
+
+def report(error: segops.SegOpsError) -> None:
+    if isinstance(error, segops.DeliveryError):
+        print(error.batch_size, error.attempts, error.status, error.retry_at, error.events)
+
+
 def environment() -> None:
     client = segops.SegOpsClient.from_env(batch_size=1)
     try:
