@@ -4,6 +4,9 @@
     ├── ConfigurationError (ValueError)     a wrong option, refused at construction
     ├── InvalidEventError (ValueError)      an event that cannot be sent as it is
     ├── StorageError                        the outbox could not be read or written
+    │   ├── QueueFullError                  no room: a cap that you set, or a full disk
+    │   ├── DamagedOutboxError              reported: the file was damaged, and is replaced
+    │   └── ReplacedOutboxError             reported: the file vanished, or another took its place
     ├── ClosedError                         the client was used after shutdown
     ├── PendingEventsError                  raised by FlushResult.raise_for_pending()
     └── DeliveryError                       reported to on_error, never raised by track()
@@ -109,8 +112,33 @@ class StorageError(SegOpsError):
         self.path = path
 
 
+class QueueFullError(StorageError):
+    """There is no room for the event, which was not stored; what was stored before is there."""
+
+
+class DamagedOutboxError(StorageError):
+    """The outbox file was damaged; it was set aside, and what can be read of it was saved.
+
+    Attributes:
+        path: The damaged file, under its new name.
+        saved: Waiting events that were saved.
+        lost: Waiting events that could not be read; None where nothing says how many waited.
+    """
+
+    def __init__(
+        self, message: str, *, path: str, saved: int, lost: int | None, hint: str = ""
+    ) -> None:
+        super().__init__(message, path=path, hint=hint)
+        self.saved = saved
+        self.lost = lost
+
+
+class ReplacedOutboxError(StorageError):
+    """The outbox file was deleted, moved or replaced while it was open."""
+
+
 class ClosedError(SegOpsError):
-    """The client was used after `shutdown`, or in a process that did not make it."""
+    """The client was used after `shutdown`, or in a child of a fork that went past Python."""
 
 
 class PendingEventsError(SegOpsError):

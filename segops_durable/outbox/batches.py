@@ -19,7 +19,7 @@ from segops_durable.outbox.rows import Batch, Row, Settlement, Take, Taken, body
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from segops_durable.outbox.store import Store
 
@@ -49,10 +49,10 @@ class Batches:
 
     Args:
         store: The open outbox file.
-        key_prefix: The outbox's UUID, the first part of every ``Idempotency-Key``.
+        key_prefix: Says the outbox's UUID, the first part of every ``Idempotency-Key``.
     """
 
-    def __init__(self, store: Store, key_prefix: str) -> None:
+    def __init__(self, store: Store, key_prefix: Callable[[], str]) -> None:
         self._store = store
         self._key_prefix = key_prefix
 
@@ -60,7 +60,7 @@ class Batches:
         """Mark the next batch in flight, or find the one that is in flight already."""
         if not self._store.read(*_marked_query(take)) and not self._store.read(*_head_query(take)):
             return Taken(None)  # an idle outbox is not written to
-        return self._store.transact(lambda writer: self._next(writer, take))
+        return self._store.transact(lambda writer: self._next(writer, take), is_vital=True)
 
     def settle(self, settlement: Settlement, then: Take) -> Taken:
         """Remove an answered batch and mark the next, in one transaction."""
@@ -76,7 +76,7 @@ class Batches:
                 )
             return self._next(writer, then)
 
-        return self._store.transact(settle_and_take)
+        return self._store.transact(settle_and_take, is_vital=True)
 
     def release(self, batch: Batch, then: Take) -> Taken:
         """Let a batch's rows be taken anew, in smaller batches, and take the next."""
@@ -85,7 +85,7 @@ class Batches:
             self._unmark(writer, batch.key)
             return self._next(writer, then)
 
-        return self._store.transact(release_and_take)
+        return self._store.transact(release_and_take, is_vital=True)
 
     def halve(self, batch: Batch, then: Take) -> Taken:
         """Make two batches of one that was refused as a whole, and take the next.
@@ -100,7 +100,7 @@ class Batches:
                 self._mark(writer, Batch(rows, self._key(rows)))
             return self._next(writer, then)
 
-        return self._store.transact(halve_and_take)
+        return self._store.transact(halve_and_take, is_vital=True)
 
     def _next(self, writer: sqlite3.Connection, take: Take) -> Taken:
         """Find the next batch whose rows are all intact; bury the damaged on the way."""
@@ -157,7 +157,7 @@ class Batches:
 
     def _key(self, rows: Sequence[Row]) -> str:
         """Name the batch by its rows: with the count, since damage may thin them out."""
-        return f"{self._key_prefix}-{rows[0].id}-{rows[-1].id}-{len(rows)}"
+        return f"{self._key_prefix()}-{rows[0].id}-{rows[-1].id}-{len(rows)}"
 
     @staticmethod
     def _unmark(writer: sqlite3.Connection, key: str) -> None:

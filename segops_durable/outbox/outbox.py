@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("segops_durable")
 
 _LAST_ID = f"SELECT seq FROM sqlite_sequence WHERE name = '{QUEUE}'"
+_SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _COUNTS = f"""
 SELECT
     coalesce(({_LAST_ID}), 0),
@@ -78,17 +79,13 @@ class Outbox:
         durability: Durability = "full",
     ) -> None:
         self.path = path
-        self._store = Store(path, durability)
+        self._api_url = api_url
+        self._key_fingerprint = key_fingerprint
         self._sender: FileLock | None = None
         self._sender_guard = threading.Lock()
-        try:
-            meta = self._bind(api_url, key_fingerprint)
-        except BaseException:
-            self._store.close()
-            raise
-        self.anonymous_id = meta["anonymous_id"]
+        self._store = Store(path, durability, self._bind)
         self._commit = GroupCommit(self._store)
-        self._batches = Batches(self._store, meta["uuid"])
+        self._batches = Batches(self._store, lambda: self._uuid)
         self.dead_letters = DeadLetters(self._store)
 
     def append(self, events: Sequence[bytes], identity: str = NO_IDENTITY) -> None:
@@ -142,11 +139,13 @@ class Outbox:
 
     def retry_at(self) -> float:
         """When SegOps allows the next request, in Unix time; 0 if it never forbade one."""
-        return float(self._meta().get("retry_at", 0))
+        found = self._store.read("SELECT value FROM meta WHERE name = 'retry_at'")
+        return float(found[0][0]) if found else 0.0
 
     def keep_key(self, key_fingerprint: str) -> None:
         """Write down that the API key was replaced."""
         self._set_meta("key", key_fingerprint)
+        self._key_fingerprint = key_fingerprint
 
     def counts(self) -> Counts:
         """Say how the outbox stands; the cost does not grow with what waits."""
@@ -179,34 +178,35 @@ class Outbox:
         """Close the file. Safe to call twice; nothing durable depends on it."""
         self._store.close(timeout)
 
-    def _bind(self, api_url: str, key_fingerprint: str) -> dict[str, str]:
-        meta = self._meta()
-        if meta.get("api_url", api_url) != api_url:
+    def _bind(self, writer: sqlite3.Connection) -> None:
+        """Make sure that a file that was opened is ours, and learn its identities."""
+        meta = _meta(writer)
+        if meta.get("api_url", self._api_url) != self._api_url:
             raise ConfigurationError(
-                f"the outbox {self.path} holds events for {meta['api_url']}, got {api_url!r}",
+                f"the outbox {self.path} holds events for {meta['api_url']}, got {self._api_url!r}",
                 field="api_url",
                 hint="Give each api_url its own queue_path",
             )
-        if meta.get("key") == key_fingerprint:
-            return meta
-        if "key" in meta:
+        key = meta.get("key", self._key_fingerprint)
+        if key != self._key_fingerprint:
             _log.info("the API key of %s was rotated; waiting events go out under it", self.path)
         fresh = {
-            "api_url": api_url,
+            "api_url": self._api_url,
             "uuid": str(uuid.uuid4()),
             "anonymous_id": str(uuid.uuid4()),
         }
-
-        def bind(writer: sqlite3.Connection) -> None:
-            writer.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", fresh.items())
-            writer.execute("INSERT OR REPLACE INTO meta VALUES ('key', ?)", [key_fingerprint])
-
-        self._store.transact(bind)
-        return self._bind(api_url, key_fingerprint)
+        if key != self._key_fingerprint or not {"key", *fresh} <= set(meta):
+            sql = "INSERT OR IGNORE INTO meta VALUES (?, ?)"
+            writer.execute("BEGIN IMMEDIATE")
+            writer.executemany(sql, fresh.items())
+            writer.execute(_SET_META, ("key", self._key_fingerprint))
+            writer.execute("COMMIT")
+            meta = _meta(writer)
+        self._uuid, self.anonymous_id = meta["uuid"], meta["anonymous_id"]
 
     def _set_meta(self, name: str, value: str) -> None:
-        sql = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
-        self._store.transact(lambda writer: writer.execute(sql, (name, value)))
+        self._store.transact(lambda writer: writer.execute(_SET_META, (name, value)))
 
-    def _meta(self) -> dict[str, str]:
-        return dict(self._store.read("SELECT name, value FROM meta"))
+
+def _meta(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, value FROM meta").fetchall())

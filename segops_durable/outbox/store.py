@@ -1,15 +1,40 @@
-"""The open outbox file: reads, writes behind the gate, and transactions."""
+"""The open outbox file: reads, writes behind the gate, and what is done when it fails.
+
+A file that cannot be read is set aside and what can be read of it goes into a new one; a
+file that vanished, or was replaced, is noticed before the next write. Both happen within
+the call that meets them, and are told of through `incidents`.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import threading
+from collections import deque
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from segops_durable.errors import ClosedError, StorageError
+from segops_durable.errors import (
+    ClosedError,
+    DamagedOutboxError,
+    QueueFullError,
+    ReplacedOutboxError,
+    SegOpsError,
+    StorageError,
+)
+from segops_durable.outbox.damage import Salvage, is_damage, salvage
 from segops_durable.outbox.event_queue import SCHEMA_VERSION, UPGRADES, EventQueue
+from segops_durable.outbox.files import (
+    FileId,
+    companions,
+    file_id,
+    make_private_directory,
+    make_private_file,
+    set_aside,
+    size_on_disk,
+)
 from segops_durable.outbox.gate import WriteGate, closed_error
+from segops_durable.outbox.reserve import Reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +44,11 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_FILES = ("", "-wal", "-shm")
+_FULL = "database or disk is full"
+_SHAKY = ("readonly", "unable to open", "disk i/o error")
+_LITTLE_LIVE_PAGES = 256
+_MANY_FREE_PAGES = 1024
+_INCIDENTS = 100
 
 
 class Store:
@@ -28,76 +57,69 @@ class Store:
     Args:
         path: The file, absolute. It and its directory are made private if they are new.
         durability: ``full`` or ``normal``.
+        prepare: Called with the writing connection whenever a file was opened.
+
+    Attributes:
+        incidents: What happened to the file, oldest first, until somebody tells of it.
 
     Raises:
         StorageError: The file cannot be made or opened.
     """
 
-    def __init__(self, path: Path, durability: Durability) -> None:
+    def __init__(
+        self,
+        path: Path,
+        durability: Durability,
+        prepare: Callable[[sqlite3.Connection], None] = lambda _writer: None,
+    ) -> None:
         self.path = path
+        self.incidents: deque[SegOpsError] = deque(maxlen=_INCIDENTS)
+        self._durability = durability
+        self._prepare = prepare
         self._reading = threading.RLock()  # a signal handler may interrupt a read with another
         self._closed = False
         self._pid = os.getpid()
+        self._queue: EventQueue | None = None
+        self._file: FileId | None = None
+        self._is_shaky = False  # the connection met an error that may outlive its cause
+        self._reserve = Reserve(path)
         try:
-            _make_private_directory(path.parent)
-            self.gate = WriteGate(path.with_name(path.name + ".lock"))
+            make_private_directory(path.parent)
+            self.gate = self._make_gate()
         except OSError as error:
             raise self._storage_error("cannot be made", error) from error
         try:
             with self.gate.threads:
-                self._queue = self.gate.run(lambda: self._open(durability))
+                self.gate.run(self._open)
         except (OSError, sqlite3.Error) as error:
             self.gate.close()
             raise self._storage_error("cannot be opened", error) from error
         except BaseException:
             self.gate.close()
             raise
+        self._reserve.make()
 
-    def _open(self, durability: Durability) -> EventQueue:
-        _make_private_file(self.path)
-        queue = EventQueue(self.path, durability)
-        try:
-            version = queue.reader.execute("PRAGMA user_version").fetchone()[0]
-            self._check_version(version)
-            if version < SCHEMA_VERSION:
-                steps = "".join(UPGRADES[version:])
-                stamp = f"PRAGMA user_version = {SCHEMA_VERSION};"
-                queue.writer.executescript(f"BEGIN IMMEDIATE;{steps}{stamp}COMMIT;")
-        except BaseException:
-            queue.close()
-            raise
-        return queue
-
-    def _check_version(self, version: int) -> None:
-        if version > SCHEMA_VERSION:
-            raise StorageError(
-                f"{self.path} has schema version {version}, this package knows {SCHEMA_VERSION}",
-                path=str(self.path),
-                hint="Upgrade segops-durable, or give another queue_path",
-            )
+    # Use
 
     def write(self, action: Callable[[EventQueue], _T]) -> _T:
         """Run an action behind the write gate; each of its statements commits by itself.
 
         Raises:
+            QueueFullError: The disk is full. Nothing was stored.
             StorageError: SQLite could not write. Whether it is on disk is then unknown.
             ClosedError: The store is closed, or was opened by another process.
         """
-        self.check_writable()
-        with self.gate.threads:
-            try:
-                return self.gate.run(lambda: action(self._queue))
-            except sqlite3.Error as error:
-                _roll_back(self._queue.writer)
-                raise self._storage_error("cannot be written", error) from error
-            except BaseException:
-                _roll_back(self._queue.writer)
-                raise
+        return self._behind_gate(lambda: self._attempt(action))
 
-    def transact(self, action: Callable[[sqlite3.Connection], _T]) -> _T:
+    def transact(self, action: Callable[[sqlite3.Connection], _T], *, is_vital: bool = False) -> _T:
         """Run an action in a transaction, committed at the end or rolled back.
 
+        Args:
+            action: Called with the writing connection.
+            is_vital: It makes room, or sends: for it the reserve is given up.
+
         Raises:
+            QueueFullError: As `write`.
             StorageError: As `write`.
             ClosedError: As `write`.
         """
@@ -108,7 +130,7 @@ class Store:
             queue.writer.execute("COMMIT")
             return result
 
-        return self.write(in_transaction)
+        return self._behind_gate(lambda: self._attempt(in_transaction, is_vital=is_vital))
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Run one SELECT to its end: an open cursor would keep the WAL from shrinking.
@@ -117,15 +139,34 @@ class Store:
             StorageError: SQLite could not read.
             ClosedError: The store is closed, or was opened by another process.
         """
-        with self._reading:
-            self.check_open()
-            try:
-                return self._queue.reader.execute(sql, parameters).fetchall()
-            except sqlite3.Error as error:
+        try:
+            return self._read(sql, parameters)
+        except sqlite3.Error as error:
+            if not is_damage(error):
                 raise self._storage_error("cannot be read", error) from error
+            # with the gate comes whoever may mend it, and then reads again
+            return self._behind_gate(
+                lambda: self._attempt(
+                    lambda queue: queue.writer.execute(sql, parameters).fetchall()
+                )
+            )
+
+    def look_after(self) -> None:
+        """Notice a file that vanished or was replaced, and make the reserve again."""
+        self._reserve.make()
+        if file_id(self.path) != self._file:
+            self._behind_gate(self._current)
+
+    def shrink(self) -> None:
+        """Give the disk back what a large drain has freed, once that takes no time."""
+        free, live = (
+            self.read(f"PRAGMA {name}")[0][0] for name in ("freelist_count", "page_count")
+        )
+        if free >= _MANY_FREE_PAGES and live - free <= _LITTLE_LIVE_PAGES:
+            self.write(lambda queue: queue.writer.execute("VACUUM"))
 
     def check_open(self) -> None:
-        """Refuse use after `close`, and in a forked child.
+        """Refuse use after `close`, and in a child of a fork that nobody announced.
 
         Raises:
             ClosedError: It is one of them. A child must not touch the parent's
@@ -136,7 +177,7 @@ class Store:
         if self._pid != os.getpid():
             raise ClosedError(
                 f"the client belongs to process {self._pid}",
-                hint="Make a SegOpsClient after the fork, in each process",
+                hint="The fork went past Python; make a SegOpsClient in the child",
             )
 
     def check_writable(self) -> None:
@@ -161,7 +202,7 @@ class Store:
 
     def size(self) -> int:
         """Bytes on disk: the file, and what SQLite keeps beside it."""
-        return sum(map(_size, (self.path.with_name(self.path.name + end) for end in _FILES)))
+        return size_on_disk(self.path)
 
     def close(self, timeout: float = 5.0) -> None:
         """Close the connections, behind the gate. Safe to call twice.
@@ -179,25 +220,237 @@ class Store:
         finally:
             self.gate.threads.release()
 
-    def _close(self) -> None:
+    # Forks
+
+    def before_fork(self) -> bool:
+        """Close the connections and keep everyone out; False if that cannot be.
+
+        A child that inherits an open connection makes SQLite lose what the parent commits.
+        """
+        if self._closed or self._pid != os.getpid() or self.gate.is_mine:
+            return False
+        self.gate.threads.acquire()
+        self._reading.acquire()
+        self._drop()
+        return True
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; the next use opens the file again."""
+        self._reading.release()
+        self.gate.threads.release()
+
+    def after_fork_in_child(self) -> None:
+        """Start anew with locks of this process; those inherited are the parent's."""
+        self._reading = threading.RLock()
+        self.gate.close()
+        self.gate = self._make_gate()
+        self._pid = os.getpid()
+
+    # Behind the gate
+
+    def _behind_gate(self, action: Callable[[], _T]) -> _T:
+        self.check_writable()
+        with self.gate.threads:
+            try:
+                return self.gate.run(action)
+            except sqlite3.Error as error:
+                raise self._storage_error("cannot be written", error) from error
+
+    def _attempt(self, action: Callable[[EventQueue], _T], *, is_vital: bool = False) -> _T:
+        """Run an action; where the file can be mended, mend it and run the action again."""
+        queue = self._current()
+        try:
+            return action(queue)
+        except sqlite3.Error as error:
+            _roll_back(queue.writer)
+            if not self._is_mended(queue, error, is_vital=is_vital):
+                raise
+        except BaseException:
+            _roll_back(queue.writer)
+            raise
+        queue = self._current()
+        try:
+            return action(queue)
+        except BaseException:
+            _roll_back(queue.writer)
+            raise
+
+    def _is_mended(self, queue: EventQueue, error: sqlite3.Error, *, is_vital: bool) -> bool:
+        text = str(error).lower()
+        if is_damage(error):
+            self._drop()
+            self._open_afresh(error)
+            return True
+        self._is_shaky = any(each in text for each in _SHAKY)
+        if is_vital and (_FULL in text or self._is_shaky) and self._reserve.give_up():
+            with suppress(sqlite3.Error):  # what it moves out of the WAL makes room there
+                queue.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            return True
+        return False
+
+    def _current(self) -> EventQueue:
+        """The open queue: opened if need be, and the one that is at the path now."""
+        if self._is_shaky:
+            self._drop()
+        if self._queue is not None and file_id(self.path) != self._file:
+            self._follow()
+        if self._queue is None:
+            self._open()
+        assert self._queue is not None  # noqa: S101 - for the type checker
+        return self._queue
+
+    def _open(self) -> None:
+        is_new = file_id(self.path) is None
+        if is_new and any(each.exists() for each in companions(self.path)):
+            # SQLite would read a stranger's log into the new file
+            self.incidents.append(
+                self._replaced(f"found its log without it, now {set_aside(self.path)}")
+            )
+        make_private_file(self.path)
+        try:
+            self._adopt(self._connect())
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self._open_afresh(error)
+
+    def _open_afresh(self, error: sqlite3.Error) -> None:
+        """Set a damaged file aside, and go on in a new one with what can be read of it."""
+        aside = set_aside(self.path)
+        make_private_file(self.path)
+        queue = EventQueue(self.path, self._durability)
+        try:
+            _upgrade(queue, 0)
+            saved = _salvage_file(aside, queue)
+            self._prepare(queue.writer)
+        except BaseException:
+            queue.close()
+            raise
+        self._adopt(queue)
+        self.incidents.append(self._damaged(aside, error, saved))
+
+    def _follow(self) -> None:
+        """The file is not at its path any more: go on with what is there, or a new one.
+
+        If nothing is there, the open connection can still read all that waits.
+        """
+        old, self._queue = self._queue, None
+        assert old is not None  # noqa: S101 - for the type checker
+        is_gone = file_id(self.path) is None
+        try:
+            if is_gone:
+                if any(each.exists() for each in companions(self.path)):
+                    set_aside(self.path)
+                make_private_file(self.path)
+                queue = EventQueue(self.path, self._durability)
+                _upgrade(queue, 0)
+                saved = salvage(old.reader, queue.writer)
+                self._prepare(queue.writer)
+                self._adopt(queue)
+                self.incidents.append(
+                    self._replaced(f"was deleted or moved; {saved.events} events were carried over")
+                )
+            else:
+                self._open()
+                self.incidents.append(self._replaced("was replaced by another file"))
+        finally:
+            old.close()
+
+    def _connect(self) -> EventQueue:
+        queue = EventQueue(self.path, self._durability)
+        try:
+            version = queue.reader.execute("PRAGMA user_version").fetchone()[0]
+            self._check_version(version)
+            _upgrade(queue, version)
+            self._prepare(queue.writer)
+        except BaseException:
+            queue.close()
+            raise
+        return queue
+
+    def _check_version(self, version: int) -> None:
+        if version > SCHEMA_VERSION:
+            raise StorageError(
+                f"{self.path} has schema version {version}, this package knows {SCHEMA_VERSION}",
+                path=str(self.path),
+                hint="Upgrade segops-durable, or give another queue_path",
+            )
+
+    def _adopt(self, queue: EventQueue) -> None:
         with self._reading:
-            self._closed = True
-            self._queue.close()
+            self._queue = queue
+            self._file = file_id(self.path)
+            self._is_shaky = False
+
+    def _drop(self) -> None:
+        with self._reading:
+            if self._queue is not None:
+                self._queue.close()
+                self._queue = None
+
+    def _read(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        with self._reading:
+            self.check_open()
+            if self._queue is not None:
+                return self._queue.reader.execute(sql, parameters).fetchall()
+        self._behind_gate(self._current)
+        return self._read(sql, parameters)
+
+    def _close(self) -> None:
+        self._closed = True
+        self._drop()
         self.gate.close()
 
+    def _make_gate(self) -> WriteGate:
+        return WriteGate(self.path.with_name(self.path.name + ".lock"))
+
+    # What is said of it
+
     def _storage_error(self, problem: str, error: Exception) -> StorageError:
+        if _FULL in str(error):
+            return QueueFullError(
+                f"the disk is full, and {self.path} {problem}",
+                path=str(self.path),
+                hint="Make room; what was stored before is still there",
+            )
         return StorageError(
             f"the outbox {self.path} {problem}: {error}",
             path=str(self.path),
             hint="Check free space, permissions and the disk",
         )
 
+    def _damaged(self, aside: Path, error: sqlite3.Error, saved: Salvage) -> DamagedOutboxError:
+        lost = "an unknown number" if saved.lost is None else str(saved.lost)
+        return DamagedOutboxError(
+            f"the outbox {self.path} was damaged ({error}): {saved.events} waiting events and "
+            f"{saved.letters} dead letters were saved, {lost} lost",
+            path=str(aside),
+            saved=saved.events,
+            lost=saved.lost,
+            hint=f"The damaged file is kept as {aside.name}; check the disk",
+        )
 
-def _size(path: Path) -> int:
+    def _replaced(self, what: str) -> ReplacedOutboxError:
+        return ReplacedOutboxError(
+            f"the outbox {self.path} {what}",
+            path=str(self.path),
+            hint="Let nothing but this package touch it while it is open",
+        )
+
+
+def _upgrade(queue: EventQueue, version: int) -> None:
+    if version < SCHEMA_VERSION:
+        steps = "".join(UPGRADES[version:])
+        stamp = f"PRAGMA user_version = {SCHEMA_VERSION};"
+        queue.writer.executescript(f"BEGIN IMMEDIATE;{steps}{stamp}COMMIT;")
+
+
+def _salvage_file(damaged: Path, queue: EventQueue) -> Salvage:
     try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+        with closing(sqlite3.connect(f"{damaged.as_uri()}?mode=ro", uri=True)) as source:
+            return salvage(source, queue.writer)
+    except sqlite3.Error:
+        return Salvage(0, 0, None)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
@@ -207,33 +460,3 @@ def _roll_back(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
     except sqlite3.Error:  # the first error is the one to report
         return
-
-
-def _make_private_directory(directory: Path) -> None:
-    """Make the directory, and make sure that a power cut cannot take it away again."""
-    missing = [parent for parent in (directory, *directory.parents) if not parent.exists()]
-    for parent in reversed(missing):
-        parent.mkdir(mode=0o700, exist_ok=True)
-        _sync_directory(parent.parent)
-
-
-def _make_private_file(path: Path) -> None:
-    """Create the database 0600 before SQLite can create it with wider permissions.
-
-    Never open an existing one: closing it again would drop SQLite's own locks on it.
-    """
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        return
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    if os.name == "nt":  # pragma: no cover - a directory cannot be opened there
-        return
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from segops_durable import ClosedError, ConfigurationError, StorageError
+from segops_durable import ClosedError, ConfigurationError, QueueFullError, StorageError
 from segops_durable.outbox import Cause, Letter, Outbox, Settlement, Take
 from segops_durable.outbox.leftovers import find_leftovers
 
@@ -154,7 +154,7 @@ def test_the_file_and_its_directory_are_private_and_durable_settings_hold(
     assert stat.S_IMODE(queue_path.parent.stat().st_mode) == 0o700
     for file in queue_path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
-    writer = outbox._store._queue.writer
+    writer = outbox._store._current().writer
     settings = {
         name: writer.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("journal_mode", "synchronous", "secure_delete", "wal_autocheckpoint")
@@ -168,7 +168,7 @@ def test_the_file_and_its_directory_are_private_and_durable_settings_hold(
 
 
 def test_normal_durability_is_a_choice(open_outbox: Callable[..., Outbox]) -> None:
-    writer = open_outbox(durability="normal")._store._queue.writer
+    writer = open_outbox(durability="normal")._store._current().writer
     assert writer.execute("PRAGMA synchronous").fetchone()[0] == 1
 
 
@@ -200,15 +200,16 @@ def test_a_failed_commit_is_told_to_every_thread_that_waited_for_it(
     open_outbox: Callable[..., Outbox],
 ) -> None:
     outbox = open_outbox()
-    outbox._store._queue.writer.execute("PRAGMA query_only = ON")
+    writer = outbox._store._current().writer
+    writer.execute("PRAGMA max_page_count = 1")  # no page more than there are
     outcomes: list[Exception] = []
     start = threading.Barrier(8)
 
     def work() -> None:
         start.wait()
         try:
-            outbox.append(events(1))
-        except StorageError as error:
+            outbox.append([b"x" * 100_000])
+        except QueueFullError as error:
             outcomes.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
@@ -217,7 +218,7 @@ def test_a_failed_commit_is_told_to_every_thread_that_waited_for_it(
     for thread in threads:
         thread.join()
     assert len(outcomes) == 8
-    outbox._store._queue.writer.execute("PRAGMA query_only = OFF")
+    writer.execute("PRAGMA max_page_count = 1000000")
     outbox.append(events(1))
     assert outbox.counts().pending == 1
 

@@ -1,0 +1,90 @@
+"""The outbox's files on disk: made private and durable, told apart, set aside."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FileId = tuple[int, int]
+
+_COMPANIONS = ("-wal", "-shm")
+
+
+def make_private_directory(directory: Path) -> None:
+    """Make the directory, and make sure that a power cut cannot take it away again."""
+    missing = [parent for parent in (directory, *directory.parents) if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(mode=0o700, exist_ok=True)
+        sync_directory(parent.parent)
+
+
+def make_private_file(path: Path) -> None:
+    """Create the database 0600 before SQLite can create it with wider permissions.
+
+    Never open an existing one: closing it again would drop SQLite's own locks on it.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names in a directory durable."""
+    if os.name == "nt":  # pragma: no cover - a directory cannot be opened there
+        return
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def file_id(path: Path) -> FileId | None:
+    """Which file is at a path; None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def size_on_disk(path: Path) -> int:
+    """Bytes of the database, and of what SQLite keeps beside it."""
+    return sum(_size(each) for each in (path, *companions(path)))
+
+
+def companions(path: Path) -> list[Path]:
+    """The files that SQLite keeps beside a database."""
+    return [path.with_name(path.name + end) for end in _COMPANIONS]
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a database and its companions, so that nothing is lost that may be read later.
+
+    Returns:
+        Its new path: ``outbox.db.damaged-20260131T120000``.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    count = 0
+    while any(each.exists() for each in (aside, *companions(aside))):
+        count += 1
+        aside = path.with_name(f"{path.name}.damaged-{stamp}-{count}")
+    for old, new in zip((path, *companions(path)), (aside, *companions(aside)), strict=True):
+        if old.exists():
+            old.replace(new)
+    sync_directory(path.parent)
+    return aside
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
