@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.delivery import Delivery
-from segops_durable.errors import ClosedError
+from segops_durable.errors import ClosedError, InvalidEventError, QueueFullError
 from segops_durable.events import (
     Context,
     Event,
@@ -20,9 +20,10 @@ from segops_durable.events import (
     make_event,
     make_identify_event,
 )
+from segops_durable.forks import take_part
 from segops_durable.handshake import identity_of
-from segops_durable.options import Durability, Options, checked_path, options_from_env
-from segops_durable.outbox import NO_IDENTITY, Outbox, find_outbox, warn_of_leftovers
+from segops_durable.options import Durability, Options, Overflow, checked_path, options_from_env
+from segops_durable.outbox import NO_IDENTITY, Caps, Outbox, find_outbox, warn_of_leftovers
 from segops_durable.status import FlushResult, State, Stats
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ GRACE_SECONDS = 0.25
 class SegOpsClient:
     """Sends user events to SegOps, and keeps each on disk until SegOps has accepted it.
 
-    A drop-in for the official client. Safe for use by many threads. Make one for each
-    process, after any fork. `Options` tells what each argument means, its unit and default.
+    A drop-in for the official client. Safe for use by many threads, and after a fork in
+    both processes. `Options` tells what each argument means, its unit and default.
 
     Raises:
         ConfigurationError: A ValueError that names the option.
@@ -66,6 +67,12 @@ class SegOpsClient:
         timeout: float = 10.0,
         queue_path: str | os.PathLike[str] | None = None,
         durability: Durability = "full",
+        max_queue_events: int | None = None,
+        max_queue_bytes: int | None = None,
+        max_event_bytes: int = 262_144,
+        overflow: Overflow = "raise",
+        overflow_timeout: float = 30.0,
+        allow_network_filesystem: bool = False,
         max_retries: int = 3,
         max_retry_after: float = 3600.0,
         max_requests_per_minute: int | None = None,
@@ -85,6 +92,12 @@ class SegOpsClient:
                 timeout=timeout,
                 queue_path=checked_path(queue_path),
                 durability=durability,
+                max_queue_events=max_queue_events,
+                max_queue_bytes=max_queue_bytes,
+                max_event_bytes=max_event_bytes,
+                overflow=overflow,
+                overflow_timeout=overflow_timeout,
+                allow_network_filesystem=allow_network_filesystem,
                 max_retries=max_retries,
                 max_retry_after=max_retry_after,
                 max_requests_per_minute=max_requests_per_minute,
@@ -123,13 +136,22 @@ class SegOpsClient:
             api_url=options.api_url,
             key_fingerprint=options.key_fingerprint,
             durability=options.durability,
+            caps=Caps(
+                options.max_queue_events,
+                options.max_queue_bytes,
+                drops_oldest=options.overflow == "drop_oldest",
+            ),
+            allow_network_filesystem=options.allow_network_filesystem,
         )
         self._delivery = Delivery(options, self._outbox)
+        self._is_asleep = False  # in a child of a fork, until it is used there
+        self._waking = threading.RLock()
         if options.queue_path is None:
             warn_of_leftovers(path, options.api_url)
         self._pid = os.getpid()
         atexit.register(self._at_exit)
         self._delivery.flusher.start()
+        take_part(self)
 
     def track(
         self,
@@ -151,6 +173,7 @@ class SegOpsClient:
 
         Raises:
             InvalidEventError: A ValueError that names the field and the value.
+            QueueFullError: A StorageError: there is no room for it, and it is not stored.
             StorageError: It could not be stored, or it is unknown whether it was.
             ClosedError: The client is shut down.
         """
@@ -200,6 +223,7 @@ class SegOpsClient:
 
         Raises:
             InvalidEventError: A ValueError that names the field and the value.
+            QueueFullError: A StorageError: there is no room for it, and it is not stored.
             StorageError: It could not be stored, or it is unknown whether it was.
             ClosedError: The client is shut down.
         """
@@ -236,6 +260,7 @@ class SegOpsClient:
         """
         with self._shutting_down:
             if self._result is None:
+                self._check_open()
                 self._outbox.check_writable()
                 self._closing = True
                 patience = self._options.shutdown_timeout if timeout is None else timeout
@@ -279,6 +304,7 @@ class SegOpsClient:
         Raises:
             ClosedError: The client is shut down.
         """
+        self._check_open()
         return iter(self._outbox.dead_letters)
 
     def retry_dead_letters(self, ids: Iterable[int] | None = None) -> int:
@@ -325,6 +351,8 @@ class SegOpsClient:
         Raises:
             ClosedError: The client is shut down.
         """
+        if not self._closing:
+            self._check_open()
         counts = self._outbox.counts()
         accepted_at = counts.last_accepted_at
         return Stats(
@@ -333,6 +361,7 @@ class SegOpsClient:
             oldest_age=None if counts.oldest_at is None else max(0, time.time() - counts.oldest_at),
             queue_bytes=counts.queue_bytes,
             accepted_total=counts.accepted_total,
+            dropped_total=counts.dropped_total,
             state=State.CLOSED if self._closing else self._delivery.flusher.state,
             retry_at=self._delivery.flusher.retry_at,
             last_error=self._delivery.report.last_error,
@@ -355,15 +384,71 @@ class SegOpsClient:
     def __repr__(self) -> str:
         return f"SegOpsClient({self._options!r})"
 
+    # Forks, as `forks.Forkable` has them
+
+    def before_fork(self) -> None:
+        """Let go of the outbox; called by the interpreter."""
+        self._waking.acquire()
+        self._is_forking = self._outbox.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on as before; called by the interpreter."""
+        if self._is_forking:
+            self._outbox.after_fork_in_parent()
+        self._waking.release()
+
+    def after_fork_in_child(self) -> None:
+        """Go to sleep until this process uses the client; called by the interpreter."""
+        self._waking = threading.RLock()
+        self._shutting_down = threading.RLock()
+        if self._is_forking:
+            self._outbox.after_fork_in_child()
+            self._is_asleep = True
+
+    def _wake(self) -> None:
+        """Give the child a thread and connections of its own; the parent's stayed there."""
+        with self._waking:
+            if self._is_asleep:
+                self._delivery.close()  # closes its copies only: the parent's stay open
+                self._delivery = Delivery(self._options, self._outbox)
+                self._pid = os.getpid()
+                self._delivery.flusher.start()
+                self._is_asleep = False
+
     def _check_open(self) -> None:
         if self._closing:
             raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")
+        if self._is_asleep:
+            self._wake()
 
     def _store(self, events: list[Event]) -> None:
         self._check_open()
-        encoded = [encode_event(event) for event in events]
-        self._outbox.append(encoded, self._identity())
+        encoded = [self._encode(event) for event in events]
+        self._append(encoded, self._identity())
         self._delivery.flusher.notice(len(encoded))
+
+    def _encode(self, event: Event) -> bytes:
+        encoded = encode_event(event)
+        largest = self._options.max_event_bytes
+        if len(encoded) > largest:
+            problem = f"must have at most {largest} bytes when encoded"
+            raise InvalidEventError("event", problem, len(encoded), hint="See max_event_bytes")
+        return encoded
+
+    def _append(self, encoded: list[bytes], identity: str) -> None:
+        """Append, and where the option says so wait for room."""
+        deadline = time.monotonic() + self._options.overflow_timeout
+        while not self._try_append(encoded, identity, deadline):
+            self._delivery.flusher.make_room(deadline - time.monotonic())
+
+    def _try_append(self, encoded: list[bytes], identity: str, deadline: float) -> bool:
+        try:
+            self._outbox.append(encoded, identity)
+        except QueueFullError:
+            if self._options.overflow == "block" and time.monotonic() < deadline:
+                return False
+            raise
+        return True
 
     def _identity(self) -> str:
         """Whose events are tracked now: asked when they are tracked, not when they are sent."""
@@ -374,7 +459,7 @@ class SegOpsClient:
         return identity_of(context or UserContext(), self._outbox.anonymous_id)
 
     def _at_exit(self) -> None:
-        if os.getpid() == self._pid:  # a forked child has nothing to send
+        if os.getpid() == self._pid:  # a child that did not use the client has nothing to send
             self.shutdown()
 
     def _shut_down(self, deadline: float) -> FlushResult:

@@ -9,6 +9,7 @@
     │   └── ReplacedOutboxError             reported: the file vanished, or another took its place
     ├── ClosedError                         the client was used after shutdown
     ├── PendingEventsError                  raised by FlushResult.raise_for_pending()
+    ├── DroppedEventsError                  reported: the oldest events gave way to new ones
     └── DeliveryError                       reported to on_error, never raised by track()
         ├── UnreachableError                no connection, a timeout, or a 5xx
         ├── NotSegOpsError                  something else answered: a captive portal, a proxy
@@ -135,6 +136,18 @@ class DamagedOutboxError(StorageError):
 
 class ReplacedOutboxError(StorageError):
     """The outbox file was deleted, moved or replaced while it was open."""
+
+
+class DroppedEventsError(SegOpsError):
+    """The outbox was full, and the oldest events gave way, as the option `overflow` says.
+
+    Attributes:
+        dropped: How many, since this was last reported.
+    """
+
+    def __init__(self, message: str, *, dropped: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.dropped = dropped
 
 
 class ClosedError(SegOpsError):

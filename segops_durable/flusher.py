@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segops_durable.errors import ClosedError, SegOpsError, StorageError
@@ -106,13 +107,19 @@ class Flusher:
         before = self._outbox.counts()
         self._await(self.request_round(), before.last_id, timeout)
         after = self._outbox.counts()
-        pending = self._outbox.count_up_to(before.last_id)
+        pending = max(0, after.pending - self._outbox.count_after(before.last_id))
         return FlushResult(
             sent=after.accepted_total - before.accepted_total,
             pending=pending,
             dead=max(0, after.dead - before.dead),  # letters may have been put back meanwhile
             blocked=pending > 0 and self._sender.is_blocked,
         )
+
+    def make_room(self, timeout: float) -> None:
+        """Have what waits sent, in the ordinary way, and wait until something changed."""
+        self.notice(self._wake_at)
+        with self._lock:
+            self._changed.wait(max(0.0, min(timeout, _POLL_SECONDS)))
 
     def stop(self, timeout: float) -> bool:
         """End the thread, and any wait it is in; say whether it ended in `timeout` seconds."""
@@ -176,6 +183,7 @@ class Flusher:
             request = self._requested
             is_asked_for = request > self._served  # perhaps only since the thread woke
         try:
+            self._outbox.look_after()
             self._sender.run_round(1 if is_asked_for else minimum, is_asked_for=is_asked_for)
         except ClosedError:
             self._stop.set()
@@ -183,9 +191,14 @@ class Flusher:
             self._sender.stumble()
             self._report(_as_reported(error, self._outbox))
         finally:
+            self._report_incidents()
             with self._lock:
                 self._served = request
                 self._changed.notify_all()
+
+    def _report_incidents(self) -> None:
+        with suppress(SegOpsError):  # that the outbox cannot be read has been reported
+            self._sender.report_incidents()
 
 
 def _as_reported(error: BaseException, outbox: Outbox) -> SegOpsError:

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from segops_durable.events import UserContext
 
 Durability = Literal["full", "normal"]
+Overflow = Literal["raise", "block", "drop_oldest"]
 
 MAX_BATCH_SIZE = 500
 """Events in one request at most (public SegOps documentation)."""
 
 _KEY = re.compile(r"(?P<kind>sk|pk)_[A-Za-z0-9_.~+/=-]+")
 _LONGEST_WAIT = 86_400.0 * 365
+_LARGEST = 1 << 62
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -54,6 +56,17 @@ class Options:
             for each `api_url` and key.
         durability: ``full``: an event survives a power cut once `track` has returned;
             ``normal``: a kill, but perhaps not a power cut. Defaults to ``full``.
+        max_queue_events: Events that may wait at most. Defaults to None: no limit.
+        max_queue_bytes: Bytes of the outbox file in use at most, dead letters included; what
+            SQLite keeps beside it adds up to 1 MiB or so. Defaults to None: no limit.
+        max_event_bytes: Bytes of one encoded event at most. Defaults to 262144, 256 KiB.
+        overflow: What `track` does when the outbox is full: ``raise`` a `QueueFullError`;
+            ``block`` until there is room, for `overflow_timeout`; or ``drop_oldest``, which
+            is counted and reported, and never touches a batch in flight. Defaults to
+            ``raise``.
+        overflow_timeout: Seconds that ``block`` waits, before it raises. Defaults to 30.
+        allow_network_filesystem: Allow the outbox on a network file system, whose locks may
+            not hold. Defaults to False.
         max_retries: Further requests for a batch in a round after a 5xx or a broken
             connection; after them the batch waits for the next round. Defaults to 3.
         max_retry_after: Seconds that a ``Retry-After`` may ask for at most. Defaults to 3600.
@@ -82,6 +95,12 @@ class Options:
     timeout: float = 10.0
     queue_path: Path | None = None
     durability: Durability = "full"
+    max_queue_events: int | None = None
+    max_queue_bytes: int | None = None
+    max_event_bytes: int = 262_144
+    overflow: Overflow = "raise"
+    overflow_timeout: float = 30.0
+    allow_network_filesystem: bool = False
     max_retries: int = 3
     max_retry_after: float = 3600.0
     max_requests_per_minute: int | None = None
@@ -94,8 +113,13 @@ class Options:
         object.__setattr__(self, "api_url", _checked_url(self.api_url, self.allow_insecure))
         _check_integer("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
         _check_integer("max_retries", self.max_retries, 0, 1000)
-        if self.max_requests_per_minute is not None:
-            _check_integer("max_requests_per_minute", self.max_requests_per_minute, 1, 1_000_000)
+        for name in ("max_requests_per_minute", "max_queue_events", "max_queue_bytes"):
+            if getattr(self, name) is not None:
+                _check_integer(name, getattr(self, name), 1, _LARGEST)
+        _check_integer("max_event_bytes", self.max_event_bytes, 1, _LARGEST)
+        _check_seconds("overflow_timeout", self.overflow_timeout, zero=True)
+        if self.overflow not in {"raise", "block", "drop_oldest"}:
+            _refuse("overflow", 'must be "raise", "block" or "drop_oldest"', self.overflow)
         _check_seconds("max_retry_after", self.max_retry_after, zero=True)
         _check_seconds("flush_interval", self.flush_interval, zero=False)
         _check_seconds("timeout", self.timeout, zero=False)
@@ -153,8 +177,10 @@ def options_from_env(environ: Mapping[str, str] | None = None, **overrides: Any)
     Read are ``SEGOPS_API_URL`` and ``SEGOPS_API_KEY`` (required), ``SEGOPS_QUEUE_PATH``,
     ``SEGOPS_DURABILITY``, ``SEGOPS_BATCH``, ``SEGOPS_BATCH_SIZE``, ``SEGOPS_FLUSH_INTERVAL``,
     ``SEGOPS_TIMEOUT``, ``SEGOPS_MAX_RETRIES``, ``SEGOPS_MAX_RETRY_AFTER``,
-    ``SEGOPS_MAX_REQUESTS_PER_MINUTE``, ``SEGOPS_SHUTDOWN_TIMEOUT`` and
-    ``SEGOPS_ALLOW_INSECURE``. An empty variable counts as unset.
+    ``SEGOPS_MAX_REQUESTS_PER_MINUTE``, ``SEGOPS_MAX_QUEUE_EVENTS``,
+    ``SEGOPS_MAX_QUEUE_BYTES``, ``SEGOPS_MAX_EVENT_BYTES``, ``SEGOPS_OVERFLOW``,
+    ``SEGOPS_OVERFLOW_TIMEOUT``, ``SEGOPS_ALLOW_NETWORK_FILESYSTEM``,
+    ``SEGOPS_SHUTDOWN_TIMEOUT`` and ``SEGOPS_ALLOW_INSECURE``. An empty variable counts as unset.
 
     Raises:
         ConfigurationError: A required variable is missing, or one cannot be read.
@@ -289,6 +315,12 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "flush_interval": float,
     "timeout": float,
     "max_retries": int,
+    "max_queue_events": int,
+    "max_queue_bytes": int,
+    "max_event_bytes": int,
+    "overflow": str,
+    "overflow_timeout": float,
+    "allow_network_filesystem": _flag,
     "max_retry_after": float,
     "max_requests_per_minute": int,
     "shutdown_timeout": float,

@@ -25,7 +25,12 @@ from segops_durable.backoff import (
     retry_after_seconds,
     send_with_retries,
 )
-from segops_durable.errors import DamagedEventError, SkippedEventsError
+from segops_durable.errors import (
+    DamagedEventError,
+    DroppedEventsError,
+    SkippedEventsError,
+    StorageError,
+)
 from segops_durable.limits import BodyLimit
 from segops_durable.outbox import (
     Batch,
@@ -112,6 +117,8 @@ class Sender:
         self._suspects = Suspects(pace.flush_interval, clock)
         self._body_limit = BodyLimit(clock)
         self._is_sender = False
+        self._owed: list[Settlement] = []  # answered for, and not yet removed from disk
+        self._dropped = outbox.counts().dropped_total
         self._passed_over: set[str] = set()  # identities that could not be signed for
         self._told: tuple[Meaning, int | None] | None = None
         self.state = State.IDLE
@@ -164,9 +171,12 @@ class Sender:
         if is_asked_for:
             self._pause.reset()
             self._suspects.forgive()
+        self._pay()
         if self._pause.is_ordered:
             return
         self._send_all(_Round(minimum, is_asked_for))
+        if not self._pause.failures:
+            self._tidy()
 
     def _become_sender(self) -> bool:
         """Whether this process sends; whoever takes over keeps to what SegOps asked for."""
@@ -181,6 +191,44 @@ class Sender:
                 self._pause.order(min(left, self._pace.max_retry_after))
                 self.state = State.RATE_LIMITED
         return True
+
+    def _pay(self) -> None:
+        """Remove what was answered for, and could not be removed: it must not be sent again."""
+        while self._owed:
+            self._outbox.settle(self._owed[0], None)
+            del self._owed[0]
+
+    def _settle(self, settlement: Settlement, this: _Round) -> Taken:
+        self._owed.append(settlement)
+        taken = self._outbox.settle(settlement, self._next(this))
+        del self._owed[0]
+        return taken
+
+    def _tidy(self) -> None:
+        missing = self._outbox.tidy()
+        if missing:
+            self._report(
+                StorageError(
+                    f"{missing} waiting events are not in {self._outbox.path} any more",
+                    path=str(self._outbox.path),
+                    hint="SQLite's log was damaged or removed; check the disk",
+                )
+            )
+
+    def report_incidents(self) -> None:
+        """Tell of what happened to the outbox, and of events that gave way."""
+        for incident in self._outbox.pop_incidents():
+            self._report(incident)
+        total = self._outbox.counts().dropped_total
+        dropped, self._dropped = total - self._dropped, total
+        if dropped > 0 and self._is_sender:  # one process tells
+            self._report(
+                DroppedEventsError(
+                    f"the outbox was full: the {dropped} oldest events gave way",
+                    dropped=dropped,
+                    hint="Raise max_queue_events or max_queue_bytes, or let overflow raise",
+                )
+            )
 
     def _send_all(self, this: _Round) -> None:
         self._suspects.recall(if_full=True)
@@ -247,7 +295,7 @@ class Sender:
         self._body_limit.accept(batch.size)
         letter = _skipped(verdict, size) if verdict.skipped else None
         settlement = Settlement(batch, accepted=size - verdict.skipped, letter=letter)
-        taken = self._outbox.settle(settlement, self._next(this))
+        taken = self._settle(settlement, this)
         if letter is not None:
             error = SkippedEventsError(
                 f"SegOps skipped events: {letter.reason}",
@@ -276,7 +324,7 @@ class Sender:
             return divide(batch, self._next(this))
         error = verdict.as_error(batch_size=1, attempts=attempts, events=_events(batch))
         letter = Letter(_CAUSES[verdict.meaning], error.message, verdict.status, verdict.detail)
-        taken = self._outbox.settle(Settlement(batch, 0, letter), self._next(this))
+        taken = self._settle(Settlement(batch, 0, letter), this)
         self._report(error)
         return taken
 

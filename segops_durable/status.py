@@ -69,6 +69,7 @@ class Stats:
         oldest_age: Seconds that the oldest waiting event has waited; None if none waits.
         queue_bytes: Size of the outbox files.
         accepted_total: Events that SegOps has accepted from this outbox, ever.
+        dropped_total: Events that gave way to new ones in this outbox, ever.
         state: What the flusher is doing.
         retry_at: When what failed is tried again by itself, UTC; None if nothing failed.
         last_error: The last error that delivery met; None if none since the start.
@@ -80,6 +81,7 @@ class Stats:
     oldest_age: float | None
     queue_bytes: int
     accepted_total: int
+    dropped_total: int
     state: State
     retry_at: datetime | None
     last_error: SegOpsError | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from segops_durable.outbox.caps import Caps
 from segops_durable.outbox.leftovers import find_outbox, warn_of_leftovers
 from segops_durable.outbox.letters import Cause, DeadLetter, Letter, read_event
 from segops_durable.outbox.outbox import Outbox
@@ -18,6 +19,7 @@ from segops_durable.outbox.rows import (
 __all__ = [
     "NO_IDENTITY",
     "Batch",
+    "Caps",
     "Cause",
     "Counts",
     "DeadLetter",

@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.outbox.dead_letters import bury
-from segops_durable.outbox.event_queue import QUEUE
+from segops_durable.outbox.event_queue import IS_FREE, QUEUE
 from segops_durable.outbox.letters import Cause, Letter
 from segops_durable.outbox.rows import Batch, Row, Settlement, Take, Taken, body_size
 
@@ -31,12 +31,7 @@ WHERE identity NOT IN ({skip}) AND batch_key NOT IN ({aside}) ORDER BY first_id 
 """
 _HEAD = f"""
 SELECT _id, identity FROM {QUEUE} AS row
-WHERE identity NOT IN ({{skip}}) AND _id > coalesce((
-    SELECT last_id FROM in_flight
-    WHERE first_id <= row._id AND in_flight.identity = row.identity
-    ORDER BY first_id DESC LIMIT 1
-), 0)
-ORDER BY _id LIMIT 1
+WHERE identity NOT IN ({{skip}}) AND {IS_FREE} ORDER BY _id LIMIT 1
 """
 _NEXT_MARK = "SELECT min(first_id) FROM in_flight WHERE identity = ? AND first_id > ?"
 _COLUMNS = f"SELECT _id, data, timestamp, crc, identity FROM {QUEUE} WHERE identity = ?"
@@ -62,8 +57,8 @@ class Batches:
             return Taken(None)  # an idle outbox is not written to
         return self._store.transact(lambda writer: self._next(writer, take), is_vital=True)
 
-    def settle(self, settlement: Settlement, then: Take) -> Taken:
-        """Remove an answered batch and mark the next, in one transaction."""
+    def settle(self, settlement: Settlement, then: Take | None) -> Taken:
+        """Remove an answered batch and mark the next, if one is wanted, in one transaction."""
 
         def settle_and_take(writer: sqlite3.Connection) -> Taken:
             self._remove(writer, settlement.batch)
@@ -74,7 +69,7 @@ class Batches:
                     "UPDATE tally SET accepted = accepted + ?, last_accepted_at = ?",
                     (settlement.accepted, time.time()),
                 )
-            return self._next(writer, then)
+            return Taken(None) if then is None else self._next(writer, then)
 
         return self._store.transact(settle_and_take, is_vital=True)
 

@@ -13,11 +13,12 @@ import copy
 import threading
 from typing import TYPE_CHECKING
 
-from segops_durable.errors import SegOpsError, StorageError
+from segops_durable.errors import QueueFullError, SegOpsError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from segops_durable.outbox.caps import Caps
     from segops_durable.outbox.event_queue import EventQueue
     from segops_durable.outbox.rows import NewRow
     from segops_durable.outbox.store import Store
@@ -25,11 +26,20 @@ if TYPE_CHECKING:
 MAX_GROUP_ROWS = 256
 
 
+class _Append:
+    """The rows of one call: stored all or none."""
+
+    def __init__(self, rows: Sequence[NewRow]) -> None:
+        self.rows = rows
+        self.error: QueueFullError | None = None
+
+
 class _Group:
     """Rows that will be committed together, and the lock that their threads wait on."""
 
     def __init__(self) -> None:
         self.leader = threading.get_ident()
+        self.appends: list[_Append] = []
         self.rows: list[NewRow] = []
         self.error: BaseException | None = None
         self.finished = threading.Lock()
@@ -37,10 +47,16 @@ class _Group:
 
 
 class GroupCommit:
-    """Appends rows to the store, many threads to a transaction."""
+    """Appends rows to the store, many threads to a transaction.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: The open outbox file.
+        caps: What it may hold.
+    """
+
+    def __init__(self, store: Store, caps: Caps) -> None:
         self._store = store
+        self._caps = caps
         self._open_group: _Group | None = None
         self._joining = threading.RLock()  # reentrant: a signal handler may call in again
 
@@ -48,6 +64,7 @@ class GroupCommit:
         """Store rows, all of them or none; they are durable when this returns.
 
         Raises:
+            QueueFullError: There is no room for them; nothing was stored.
             StorageError: They could not be stored, or it is unknown whether they were.
             ClosedError: The outbox is closed, or was opened by another process.
         """
@@ -56,8 +73,9 @@ class GroupCommit:
         if waiting is not None and waiting.leader == threading.get_ident():
             raise self._store.interrupted()
         group = None
+        append = _Append(rows)
         try:
-            group = self._join(rows)
+            group = self._join(append)
             if group.leader != threading.get_ident():
                 with group.finished:  # and let the next in the chain go on
                     pass
@@ -68,13 +86,16 @@ class GroupCommit:
             raise
         if group.error is not None:
             raise self._for_this_thread(group.error)
+        if append.error is not None:
+            raise append.error
 
-    def _join(self, rows: Sequence[NewRow]) -> _Group:
+    def _join(self, append: _Append) -> _Group:
         with self._joining:
             group = self._open_group
             if group is None:
                 group = self._open_group = _Group()
-            group.rows.extend(rows)
+            group.appends.append(append)
+            group.rows.extend(append.rows)
             if len(group.rows) >= MAX_GROUP_ROWS:
                 self._open_group = None
             return group
@@ -82,7 +103,10 @@ class GroupCommit:
     def _lead(self, group: _Group) -> None:
         def commit(queue: EventQueue) -> None:
             self._close(group)
-            queue.insert_all(group.rows)
+            if self._caps.are_set:
+                self._insert_what_fits(queue, group.appends)
+            else:
+                queue.insert_all(group.rows)
 
         try:
             self._store.write(commit)
@@ -91,6 +115,27 @@ class GroupCommit:
             raise
         finally:
             group.finished.release()
+
+    def _insert_what_fits(self, queue: EventQueue, appends: Sequence[_Append]) -> None:
+        """Store the calls for which there is room, in one transaction."""
+        queue.writer.execute("BEGIN IMMEDIATE")
+        for append in appends:
+            append.error = self._insert_if_it_fits(queue, append.rows)
+        queue.writer.execute("COMMIT")
+
+    def _insert_if_it_fits(
+        self, queue: EventQueue, rows: Sequence[NewRow]
+    ) -> QueueFullError | None:
+        queue.writer.execute("SAVEPOINT append")
+        try:
+            self._caps.admit(queue.writer, rows, self._store.path)
+        except QueueFullError as error:
+            queue.writer.execute("ROLLBACK TO append")  # nothing gives way for nothing
+            return error
+        finally:
+            queue.writer.execute("RELEASE append")
+        queue.insert_all(rows)
+        return None
 
     def _close(self, group: _Group) -> None:
         with self._joining:

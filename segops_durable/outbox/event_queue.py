@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 QUEUE = "queue_outbox"
 """The table that persist-queue makes: its `queue_` prefix and our queue's name."""
 
+LAST_ID = f"SELECT seq FROM sqlite_sequence WHERE name = '{QUEUE}'"
+"""The newest id ever given to a row."""
+
+IS_FREE = """_id > coalesce((
+    SELECT last_id FROM in_flight
+    WHERE first_id <= row._id AND in_flight.identity = row.identity
+    ORDER BY first_id DESC LIMIT 1
+), 0)"""
+"""Whether a `row` of the queue is in no batch."""
+
 _BUSY_SECONDS = 60.0
 _WAL_PAGES = 100
 _WAL_BYTES = 1 << 20
@@ -63,7 +73,9 @@ ALTER TABLE dead_letters ADD COLUMN cause TEXT NOT NULL DEFAULT 'skipped';
 UPDATE dead_letters SET cause = 'damaged' WHERE status IS NULL;
 """
 
-UPGRADES = (_FIRST_SCHEMA, _WITH_CAUSES)
+_WITH_DROPS = "ALTER TABLE tally ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;"
+
+UPGRADES = (_FIRST_SCHEMA, _WITH_CAUSES, _WITH_DROPS)
 """What makes each version of the schema out of the one before, from an empty file on."""
 
 SCHEMA_VERSION = len(UPGRADES)

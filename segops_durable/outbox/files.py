@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from segops_durable.errors import ConfigurationError
 
 FileId = tuple[int, int]
 
+_MOUNTS = Path("/proc/self/mounts")
+_NETWORK = {
+    "9p",
+    "afs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "davfs",
+    "fuse.ceph",
+    "fuse.glusterfs",
+    "fuse.s3fs",
+    "glusterfs",
+    "gpfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "smb2",
+    "smb3",
+    "smbfs",
+}
 _COMPANIONS = ("-wal", "-shm")
 
 
@@ -81,6 +101,38 @@ def set_aside(path: Path) -> Path:
             old.replace(new)
     sync_directory(path.parent)
     return aside
+
+
+def refuse_network_filesystem(path: Path) -> None:
+    """Refuse a place where locks, and SQLite's shared memory, do not hold between machines.
+
+    Raises:
+        ConfigurationError: It is one.
+    """
+    kind = filesystem_of(path)
+    if kind in _NETWORK or kind.startswith("fuse.ssh"):
+        raise ConfigurationError(
+            f"queue_path must not be on a network file system, got {str(path)!r} on {kind}",
+            field="queue_path",
+            hint="Choose a local disk, or pass allow_network_filesystem=True",
+        )
+
+
+def filesystem_of(path: Path, mounts: Path = _MOUNTS) -> str:
+    """The type of the file system that a path is, or will be, on; empty where unknown."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:  # only Linux says it in a file
+        return ""
+    target = os.path.realpath(path)
+    best = kind = ""
+    for line in lines:
+        point, found = line.split()[1:3]
+        point = point.replace("\\040", " ")
+        is_above = target == point or target.startswith(point.rstrip("/") + "/")
+        if is_above and len(point) >= len(best):
+            best, kind = point, found
+    return kind
 
 
 def _size(path: Path) -> int:

@@ -27,9 +27,11 @@ from typing import TYPE_CHECKING
 from segops_durable.errors import ConfigurationError
 from segops_durable.filelock import FileLock
 from segops_durable.outbox.batches import Batches
+from segops_durable.outbox.caps import NO_CAPS, Caps
 from segops_durable.outbox.commit import GroupCommit
 from segops_durable.outbox.dead_letters import DeadLetters
-from segops_durable.outbox.event_queue import QUEUE
+from segops_durable.outbox.event_queue import LAST_ID, QUEUE
+from segops_durable.outbox.files import refuse_network_filesystem
 from segops_durable.outbox.rows import NO_IDENTITY, Batch, Counts, Settlement, Take, Taken, new_row
 from segops_durable.outbox.store import Store
 
@@ -38,17 +40,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from segops_durable.errors import SegOpsError
     from segops_durable.options import Durability
 
 _log = logging.getLogger("segops_durable")
 
-_LAST_ID = f"SELECT seq FROM sqlite_sequence WHERE name = '{QUEUE}'"
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _COUNTS = f"""
 SELECT
-    coalesce(({_LAST_ID}), 0),
+    coalesce(({LAST_ID}), 0),
     removed,
     accepted,
+    dropped,
     last_accepted_at,
     (SELECT timestamp FROM {QUEUE} ORDER BY _id LIMIT 1),
     (SELECT count(*) FROM dead_letters)
@@ -64,6 +67,8 @@ class Outbox:
         api_url: Whose events these are: an outbox serves one SegOps for life.
         key_fingerprint: A hash of the API key, to notice that it was rotated.
         durability: ``full`` (power cuts) or ``normal`` (kills). Defaults to ``full``.
+        caps: What it may hold. Defaults to no limit.
+        allow_network_filesystem: Open the file wherever it is. Defaults to False.
 
     Raises:
         StorageError: The file cannot be opened.
@@ -77,14 +82,19 @@ class Outbox:
         api_url: str,
         key_fingerprint: str,
         durability: Durability = "full",
+        caps: Caps = NO_CAPS,
+        allow_network_filesystem: bool = False,
     ) -> None:
         self.path = path
+        self._caps = caps
         self._api_url = api_url
         self._key_fingerprint = key_fingerprint
         self._sender: FileLock | None = None
         self._sender_guard = threading.Lock()
+        if not allow_network_filesystem:
+            refuse_network_filesystem(path)
         self._store = Store(path, durability, self._bind)
-        self._commit = GroupCommit(self._store)
+        self._commit = GroupCommit(self._store, caps)
         self._batches = Batches(self._store, lambda: self._uuid)
         self.dead_letters = DeadLetters(self._store)
 
@@ -121,8 +131,8 @@ class Outbox:
         """Take the next batch, marked in flight on disk. Only the sender may."""
         return self._batches.take(take)
 
-    def settle(self, settlement: Settlement, then: Take) -> Taken:
-        """Remove an answered batch and take the next, in one transaction."""
+    def settle(self, settlement: Settlement, then: Take | None) -> Taken:
+        """Remove an answered batch and take the next, if one is wanted, in one transaction."""
         return self._batches.settle(settlement, then)
 
     def halve(self, batch: Batch, then: Take) -> Taken:
@@ -149,11 +159,13 @@ class Outbox:
 
     def counts(self) -> Counts:
         """Say how the outbox stands; the cost does not grow with what waits."""
-        last_id, removed, accepted, accepted_at, oldest_at, dead = self._store.read(_COUNTS)[0]
+        found = self._store.read(_COUNTS)[0]
+        last_id, removed, accepted, dropped, accepted_at, oldest_at, dead = found
         return Counts(
             pending=last_id - removed,
             dead=dead,
             accepted_total=accepted,
+            dropped_total=dropped,
             last_id=last_id,
             oldest_at=oldest_at,
             last_accepted_at=accepted_at,
@@ -164,15 +176,54 @@ class Outbox:
         """Whether a row of that id or an older one still waits."""
         return bool(self._store.read(f"SELECT 1 FROM {QUEUE} WHERE _id <= ? LIMIT 1", (row_id,)))
 
-    def count_up_to(self, row_id: int) -> int:
-        """How many rows of that id or older ones still wait."""
-        sql = f"SELECT count(*) FROM {QUEUE} WHERE _id <= ?"
+    def count_after(self, row_id: int) -> int:
+        """How many rows newer than that id wait."""
+        sql = f"SELECT count(*) FROM {QUEUE} WHERE _id > ?"
         count: int = self._store.read(sql, (row_id,))[0][0]
         return count
+
+    def look_after(self) -> None:
+        """Notice a file that vanished or was replaced; for the sender, between batches."""
+        self._store.look_after()
+
+    def tidy(self) -> int:
+        """Give back room after a drain; return how many rows vanished without a trace.
+
+        A damaged WAL loses rows without an error, and only the counters know of them. For
+        the sender, when nothing is left to send.
+        """
+        self._store.shrink()
+        if not self.counts().pending or self.has_rows_up_to(self.counts().last_id):
+            return 0
+        return self._store.transact(_reckon)
+
+    def pop_incidents(self) -> list[SegOpsError]:
+        """What happened to the file since the last call, oldest first."""
+        incidents = self._store.incidents
+        return [incidents.popleft() for _ in range(len(incidents))]
 
     def check_writable(self) -> None:
         """Raise what `append` would raise for a closed, forked or interrupted outbox."""
         self._store.check_writable()
+
+    def before_fork(self) -> bool:
+        """Let go of the file, and keep everyone out; False if that cannot be."""
+        if not self._store.before_fork():
+            return False
+        self._sender_guard.acquire()
+        return True
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._sender_guard.release()
+        self._store.after_fork_in_parent()
+
+    def after_fork_in_child(self) -> None:
+        """Start anew: the parent's threads, and its place as the sender, stayed with it."""
+        self._sender_guard = threading.Lock()
+        self.resign_as_sender()
+        self._store.after_fork_in_child()
+        self._commit = GroupCommit(self._store, self._caps)
 
     def close(self, timeout: float = 5.0) -> None:
         """Close the file. Safe to call twice; nothing durable depends on it."""
@@ -210,3 +261,11 @@ class Outbox:
 
 def _meta(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(connection.execute("SELECT name, value FROM meta").fetchall())
+
+
+def _reckon(writer: sqlite3.Connection) -> int:
+    """Make the counters fit the rows that are there; return how many are not."""
+    sql = f"SELECT coalesce(({LAST_ID}), 0) - removed - (SELECT count(*) FROM {QUEUE}) FROM tally"
+    missing: int = writer.execute(sql).fetchone()[0]
+    writer.execute("UPDATE tally SET removed = removed + ?", (missing,))
+    return missing

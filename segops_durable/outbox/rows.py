@@ -147,6 +147,7 @@ class Counts:
         pending: Events that wait to be sent.
         dead: Rows in the dead letters.
         accepted_total: Events that SegOps has accepted, ever.
+        dropped_total: Events that gave way to new ones, ever.
         last_id: The newest id ever given to a row.
         oldest_at: Unix time in seconds of the oldest waiting event; None if none waits.
         last_accepted_at: Unix time in seconds of the last acceptance; None if none yet.
@@ -156,6 +157,7 @@ class Counts:
     pending: int
     dead: int
     accepted_total: int
+    dropped_total: int
     last_id: int
     oldest_at: float | None
     last_accepted_at: float | None

@@ -153,6 +153,7 @@ class Store:
 
     def look_after(self) -> None:
         """Notice a file that vanished or was replaced, and make the reserve again."""
+        self.check_open()
         self._reserve.make()
         if file_id(self.path) != self._file:
             self._behind_gate(self._current)
@@ -253,7 +254,7 @@ class Store:
         with self.gate.threads:
             try:
                 return self.gate.run(action)
-            except sqlite3.Error as error:
+            except (OSError, sqlite3.Error) as error:
                 raise self._storage_error("cannot be written", error) from error
 
     def _attempt(self, action: Callable[[EventQueue], _T], *, is_vital: bool = False) -> _T:
@@ -306,6 +307,7 @@ class Store:
             self.incidents.append(
                 self._replaced(f"found its log without it, now {set_aside(self.path)}")
             )
+        make_private_directory(self.path.parent)
         make_private_file(self.path)
         try:
             self._adopt(self._connect())
@@ -341,6 +343,7 @@ class Store:
             if is_gone:
                 if any(each.exists() for each in companions(self.path)):
                     set_aside(self.path)
+                make_private_directory(self.path.parent)
                 make_private_file(self.path)
                 queue = EventQueue(self.path, self._durability)
                 _upgrade(queue, 0)

@@ -1,0 +1,250 @@
+"""A fork at any moment: both processes go on, nothing is lost, doubled or hung."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from segops_durable import ClosedError, SegOpsClient
+from support.events import numbers, track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from segops_durable.sandbox import Sandbox
+
+FORKS = 200
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork"),
+    # Python warns of what is tested here
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Fork, work in the child, and end it; return its id."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        signal.alarm(60)  # a child that hangs ends, and tells
+        work()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def status_of(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_both_processes_track_and_send_after_a_fork(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+) -> None:
+    client = make_client()
+    track(client, 2)
+
+    def work() -> None:
+        track(client, 2, first=2)
+        assert client.flush(timeout=30).pending == 0
+        assert client.stats().pending == 0
+        client.shutdown()
+
+    child = in_child(work)
+    track(client, 2, first=4)
+    assert client.flush(timeout=30).ok
+    assert status_of(child) == 0
+    track(client, 1, first=6)
+    assert client.flush(timeout=30).ok
+    assert sorted(numbers(sandbox)) == list(range(7))
+
+
+def test_200_forks_under_load_lose_nothing_and_hang_nobody(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+) -> None:
+    client = make_client(flush_interval=0.05)
+    stop = threading.Event()
+    tracked = [0] * 4
+
+    def work(thread: int) -> None:
+        while not stop.is_set():
+            track(client, 1, first=1_000_000 * (thread + 1) + tracked[thread])
+            tracked[thread] += 1
+
+    threads = [threading.Thread(target=work, args=(each,)) for each in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        children = []
+        for number in range(FORKS):
+            children.append(in_child(lambda number=number: track(client, 1, first=number)))  # type: ignore[misc]
+            if len(children) == 8:
+                assert status_of(children.pop(0)) == 0
+        assert [status_of(child) for child in children] == [0] * len(children)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert client.flush(timeout=60).ok
+    expected = set(range(FORKS))
+    for thread_number, count in enumerate(tracked):
+        expected |= {1_000_000 * (thread_number + 1) + n for n in range(count)}
+    assert Counter(numbers(sandbox)) == Counter(expected)
+    assert min(tracked) > 0
+
+
+def test_a_fork_while_a_batch_is_in_flight_does_not_send_it_twice(
+    make_client: Callable[..., SegOpsClient],
+    sandbox: Sandbox,
+) -> None:
+    client = make_client(flush_interval=0.1)
+    sandbox.faults(delay=0.5)
+    track(client, 20)
+    assert sandbox.wait_for_request(10)
+
+    def work() -> None:
+        track(client, 1, first=20)
+        assert client.flush(timeout=30).ok
+
+    child = in_child(work)
+    assert status_of(child) == 0
+    assert client.flush(timeout=30).ok
+    assert sorted(numbers(sandbox)) == list(range(21))
+
+
+def test_a_child_that_outlives_the_sender_takes_its_place(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+) -> None:
+    client = make_client()
+    track(client, 1)
+    assert client.flush(timeout=30).ok  # so this process is the sender
+    reading, writing = os.pipe()
+
+    def work() -> None:
+        track(client, 1, first=1)
+        os.read(reading, 1)  # until the parent has shut down
+        assert client.flush(timeout=30).ok
+
+    child = in_child(work)
+    client.shutdown(0)
+    os.write(writing, b"!")
+    assert status_of(child) == 0
+    assert sorted(numbers(sandbox)) == [0, 1]
+
+
+def test_a_child_that_does_not_use_the_client_starts_no_thread(
+    make_client: Callable[..., SegOpsClient],
+) -> None:
+    make_client()
+
+    def work() -> None:
+        assert [each.name for each in threading.enumerate()] == [threading.current_thread().name]
+
+    assert status_of(in_child(work)) == 0
+
+
+def test_a_fork_that_went_past_python_is_noticed(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+) -> None:
+    client = make_client()
+    track(client, 1)
+    child = ctypes.PyDLL(None).fork()
+    if child == 0:  # pragma: no cover - no coverage is saved past Python
+        try:
+            track(client, 1, first=1)
+        except ClosedError as error:
+            os._exit(0 if "past Python" in error.hint else 2)
+        os._exit(1)
+    assert status_of(child) == 0
+    assert client.flush(timeout=10).ok
+    assert numbers(sandbox) == [0]
+
+
+def _track_in(client: SegOpsClient, number: int) -> None:
+    track(client, 1, first=number)
+
+
+def _track_anew(url: str, queue_path: str, number: int) -> None:
+    with SegOpsClient(url, "sk_test", queue_path=queue_path) as client:
+        track(client, 1, first=number)
+
+
+def test_multiprocessing_works_by_fork_and_by_spawn(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox, queue_path: Path
+) -> None:
+    client = make_client(flush_interval=0.1)
+    track(client, 1)
+    fork = multiprocessing.get_context("fork")
+    spawn = multiprocessing.get_context("spawn")
+    workers = [
+        fork.Process(target=_track_in, args=(client, 1)),
+        fork.Process(target=_track_in, args=(client, 2)),
+        spawn.Process(target=_track_anew, args=(sandbox.url, str(queue_path), 3)),
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert client.flush(timeout=30).ok
+    assert sorted(numbers(sandbox)) == [0, 1, 2, 3]
+
+
+APP = """
+import os
+from segops_durable import Event, SegOpsClient
+
+client = SegOpsClient(os.environ["URL"], "sk_test", queue_path=os.environ["QUEUE"], flush_interval=0.1)
+client.track(Event("u-1", "page_viewed", payload={"n": 0}))
+
+def app(environ, start_response):
+    number = int(environ["QUERY_STRING"])
+    client.track(Event("u-1", "page_viewed", payload={"n": number}))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+"""
+
+
+def test_gunicorn_with_preload_works_without_a_word_from_the_user(
+    sandbox: Sandbox,
+    make_client: Callable[..., SegOpsClient],
+    queue_path: Path,
+    tmp_path: Path,
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    (tmp_path / "webapp.py").write_text(APP)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        command = [sys.executable, "-m", "gunicorn", "--preload", "-w", "3", "webapp:app"]
+        with subprocess.Popen(
+            [*command, "-b", f"fd://{listener.fileno()}"],
+            cwd=tmp_path,
+            env={**os.environ, "URL": sandbox.url, "QUEUE": str(queue_path)},
+            pass_fds=[listener.fileno()],
+            stderr=subprocess.DEVNULL,
+        ) as gunicorn:
+            pids = {
+                requests.get(f"http://127.0.0.1:{port}/?{number}", timeout=30).text
+                for number in range(1, 41)
+            }
+            gunicorn.terminate()
+            assert gunicorn.wait(30) == 0
+    assert len(pids) > 1
+    client = make_client()
+    wait_until(lambda: client.flush(timeout=5).ok)
+    assert sorted(numbers(sandbox)) == list(range(41))
