@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -215,6 +216,7 @@ client.track(Event("u-1", "page_viewed", payload={"n": 0}))
 def app(environ, start_response):
     number = int(environ["QUERY_STRING"])
     client.track(Event("u-1", "page_viewed", payload={"n": number}))
+    client.flush(timeout=5)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
 """
@@ -227,6 +229,9 @@ def test_gunicorn_with_preload_works_without_a_word_from_the_user(
     tmp_path: Path,
     wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
+    def visit(number: int) -> str:
+        return requests.get(f"http://127.0.0.1:{port}/?{number}", timeout=30).text
+
     (tmp_path / "webapp.py").write_text(APP)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -238,10 +243,8 @@ def test_gunicorn_with_preload_works_without_a_word_from_the_user(
             pass_fds=[listener.fileno()],
             stderr=subprocess.DEVNULL,
         ) as gunicorn:
-            pids = {
-                requests.get(f"http://127.0.0.1:{port}/?{number}", timeout=30).text
-                for number in range(1, 41)
-            }
+            with ThreadPoolExecutor(4) as visitors:
+                pids = set(visitors.map(visit, range(1, 41)))
             gunicorn.terminate()
             assert gunicorn.wait(30) == 0
     assert len(pids) > 1
