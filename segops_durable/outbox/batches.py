@@ -8,6 +8,7 @@ ever hit the rows that it was meant for.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ from segops_durable.outbox.letters import Cause, Letter
 from segops_durable.outbox.rows import Batch, Row, Settlement, Take, Taken, body_size
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Sequence
 
     from segops_durable.outbox.store import Store
@@ -31,7 +31,7 @@ WHERE identity NOT IN ({skip}) AND batch_key NOT IN ({aside}) ORDER BY first_id 
 """
 _HEAD = f"""
 SELECT _id, identity FROM {QUEUE} AS row
-WHERE identity NOT IN ({{skip}}) AND {IS_FREE} ORDER BY _id LIMIT 1
+WHERE (identity IS NULL OR identity NOT IN ({{skip}})) AND {IS_FREE} ORDER BY _id LIMIT 1
 """
 _NEXT_MARK = "SELECT min(first_id) FROM in_flight WHERE identity = ? AND first_id > ?"
 _COLUMNS = f"SELECT _id, data, timestamp, crc, identity FROM {QUEUE} WHERE identity = ?"
@@ -138,6 +138,8 @@ class Batches:
             return []
         first_id, identity = head
         (mark,) = writer.execute(_NEXT_MARK, (identity, first_id)).fetchone()
+        if not isinstance(identity, str):
+            return _damaged_row(writer, first_id)
         tail = " AND _id >= ? AND _id < ? ORDER BY _id LIMIT ?"
         rows = _rows(writer, identity, tail, first_id, mark or _HIGHEST_ID, take.limit)
         return _fitting(rows, take.max_bytes) if len(rows) >= take.minimum else []
@@ -167,6 +169,8 @@ class Batches:
         """Delete rows and count what was really there: `pending` is derived from it."""
         ids = [(row.id,) for row in rows]
         removed = writer.executemany(f"DELETE FROM {QUEUE} WHERE _id = ?", ids).rowcount
+        if removed < len(ids):
+            _check_deletion(writer, rows)
         writer.execute("UPDATE tally SET removed = removed + ?", (removed,))
 
 
@@ -192,6 +196,23 @@ def _fitting(rows: list[Row], max_bytes: int | None) -> list[Row]:
 def _rows(writer: sqlite3.Connection, identity: str, tail: str, *parameters: Any) -> list[Row]:  # noqa: ANN401 - SQL parameters
     sql = _COLUMNS + (_BY_INDEX if identity else "") + tail
     return [Row(*found) for found in writer.execute(sql, (identity, *parameters)).fetchall()]
+
+
+def _check_deletion(writer: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Make sure that rows which could not be deleted are not there.
+
+    In a damaged file a search by id may miss a row that a scan sees, and sends, for ever.
+    """
+    sql = f"SELECT _id FROM {QUEUE} WHERE +_id BETWEEN ? AND ?"  # +: a scan, not a search
+    there = {found[0] for found in writer.execute(sql, (rows[0].id, rows[-1].id)).fetchall()}
+    if there.intersection(row.id for row in rows):
+        raise sqlite3.DatabaseError("malformed: rows cannot be found by their ids")
+
+
+def _damaged_row(writer: sqlite3.Connection, row_id: int) -> list[Row]:
+    """Read a row that nobody can be asked for by its identity."""
+    sql = f"SELECT _id, data, timestamp, crc, identity FROM {QUEUE} WHERE _id = ?"
+    return [Row(*found) for found in writer.execute(sql, (row_id,)).fetchall()]
 
 
 def _marks(values: Sequence[object]) -> str:

@@ -108,7 +108,7 @@ def _drop(writer: sqlite3.Connection, events: int, size: int) -> bool:
 
 
 def _waiting(writer: sqlite3.Connection) -> int:
-    sql = f"SELECT coalesce(({LAST_ID}), 0) - removed FROM tally"
+    sql = f"SELECT ({LAST_ID}) - removed FROM tally"
     count: int = writer.execute(sql).fetchone()[0]
     return count
 

@@ -9,13 +9,18 @@ from __future__ import annotations
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from segops_durable.outbox.dead_letters import bury
 from segops_durable.outbox.event_queue import QUEUE
+from segops_durable.outbox.letters import Cause, Letter
+from segops_durable.outbox.rows import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_UNREADABLE = Letter(Cause.DAMAGED, "a stored value is not of its type any more")
 _CHUNK_IDS = 1000
 _MOST_FAILURES = 20_000
 _UNKNOWN_END = 1 << 32
@@ -24,6 +29,8 @@ _MESSAGES = (
     "not a database",
     "no such table",
     "no such column",
+    "has no column",
+    "unsupported file format",
     "could not decode",
 )
 
@@ -76,6 +83,9 @@ class Salvage:
 
 def salvage(source: sqlite3.Connection, target: sqlite3.Connection) -> Salvage:
     """Copy every row that can be read into a new outbox, with its id, in one transaction."""
+    source.text_factory = _decoded
+    with suppress(sqlite3.Error):
+        source.execute("PRAGMA writable_schema = ON")  # lets it open a file that was cut off
     target.execute("BEGIN IMMEDIATE")
     try:
         found = _copy_all(source, target)
@@ -84,6 +94,11 @@ def salvage(source: sqlite3.Connection, target: sqlite3.Connection) -> Salvage:
         raise
     target.execute("COMMIT")
     return found
+
+
+def _decoded(text: bytes) -> str:
+    """Text that is damaged is read all the same: its row's checksum will tell."""
+    return text.decode(errors="replace")
 
 
 def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> Salvage:
@@ -95,7 +110,7 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> Salvage
     _copy_meta(source, target)
     if last_id is None:
         # an id may be given twice from here on, so the batches' keys must start anew
-        target.execute("DELETE FROM meta WHERE name = 'uuid'")
+        target.execute("DELETE FROM meta WHERE name IN ('uuid', 'check')")
     else:
         _copy_marks(source, target)
         _set_last_id(target, last_id)
@@ -112,11 +127,45 @@ def _copy_rows(
     types = list(_COLUMNS[table].values())
     select = f"SELECT {names} FROM {table}"
     insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({','.join('?' * len(types))})"
-    count = 0
-    for row in _readable(source, select, last_id or _end_of(source, table)):
-        if all(map(isinstance, row, types)):  # a page may hold the rows of another table
-            count += target.execute(insert, row).rowcount
-    return count
+    count, strays = 0, []
+    for row in chain(
+        _scanned(source, f"{select} ORDER BY _id"),
+        _scanned(source, f"{select} ORDER BY _id DESC"),
+        _readable(source, select, last_id or _end_of(source, table)),
+    ):
+        if not all(map(isinstance, row, types)):
+            strays.append(row)
+        elif target.execute(insert, row).rowcount:
+            count += 1
+        elif target.execute(f"{select} WHERE _id = ?", row[:1]).fetchone() != row:
+            strays.append(row)
+    return count + sum(_keep_stray(target, table, row, types) for row in dict.fromkeys(strays))
+
+
+def _keep_stray(
+    target: sqlite3.Connection, table: str, row: tuple[Any, ...], types: list[tuple[type, ...]]
+) -> bool:
+    """Keep a row that is not what it was, or whose id another has; say if it still waits."""
+    if table != QUEUE:
+        return False
+    if all(map(isinstance, row, types)) and Row(*row).is_intact:
+        known = target.execute(f"SELECT 1 FROM {QUEUE} WHERE data = ? LIMIT 1", row[1:2])
+        if known.fetchone():  # the same row, read once under an id that is not its own
+            return False
+        sql = f"INSERT INTO {QUEUE} (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)"
+        target.execute(sql, row[1:])
+        return True
+    bury(target, [Row(*row)], _UNREADABLE)
+    return False
+
+
+def _scanned(source: sqlite3.Connection, sql: str) -> Iterator[tuple[Any, ...]]:
+    """Yield rows from leaf to leaf, to the first that cannot be read.
+
+    Where an inner page is damaged, this finds rows that a search by their ids does not.
+    """
+    with suppress(sqlite3.Error, UnicodeDecodeError):
+        yield from source.execute(sql)
 
 
 def _readable(source: sqlite3.Connection, select: str, last_id: int) -> Iterator[tuple[Any, ...]]:

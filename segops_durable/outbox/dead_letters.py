@@ -39,8 +39,18 @@ def bury(writer: sqlite3.Connection, rows: Sequence[Row], letter: Letter) -> Non
     why = (letter.cause.value, letter.reason, letter.status, letter.answer)
     writer.executemany(
         _BURY,
-        [(row.id, row.data, row.identity, row.tracked_at, now, *why) for row in rows],
+        [(row.id, _bytes(row.data), str(row.identity), _time(row), now, *why) for row in rows],
     )
+
+
+def _bytes(data: object) -> bytes:
+    """Bytes as they are, and whatever else a damaged file makes of them as text."""
+    return data if isinstance(data, bytes) else str(data).encode(errors="replace")
+
+
+def _time(row: Row) -> float:
+    value: object = row.tracked_at
+    return value if isinstance(value, float) else 0.0
 
 
 class DeadLetters:

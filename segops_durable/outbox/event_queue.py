@@ -25,8 +25,20 @@ if TYPE_CHECKING:
 QUEUE = "queue_outbox"
 """The table that persist-queue makes: its `queue_` prefix and our queue's name."""
 
-LAST_ID = f"SELECT seq FROM sqlite_sequence WHERE name = '{QUEUE}'"
+LAST_ID = f"""SELECT max(
+    coalesce((SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = '{QUEUE}'), 0),
+    coalesce((SELECT max(_id) FROM {QUEUE}), 0)
+)"""
 """The newest id ever given to a row."""
+
+SHAPE = (
+    f"SELECT _id, data, timestamp, crc, identity FROM {QUEUE} LIMIT 0",
+    "SELECT name, value FROM meta LIMIT 0",
+    "SELECT first_id, last_id, row_count, identity, batch_key FROM in_flight LIMIT 0",
+    "SELECT _id, row_id, data, identity, tracked_at FROM dead_letters LIMIT 0",
+    "SELECT died_at, reason, status, answer, cause FROM dead_letters LIMIT 0",
+)
+"""What fails to compile where the schema is damaged."""
 
 IS_FREE = """_id > coalesce((
     SELECT last_id FROM in_flight

@@ -22,6 +22,7 @@ import logging
 import threading
 import time
 import uuid
+import zlib
 from typing import TYPE_CHECKING
 
 from segops_durable.errors import ConfigurationError
@@ -48,12 +49,12 @@ _log = logging.getLogger("segops_durable")
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _COUNTS = f"""
 SELECT
-    coalesce(({LAST_ID}), 0),
-    removed,
-    accepted,
-    dropped,
-    last_accepted_at,
-    (SELECT timestamp FROM {QUEUE} ORDER BY _id LIMIT 1),
+    ({LAST_ID}),
+    CAST(removed AS INTEGER),
+    CAST(accepted AS INTEGER),
+    CAST(dropped AS INTEGER),
+    CAST(last_accepted_at AS REAL),
+    (SELECT CAST(timestamp AS REAL) FROM {QUEUE} ORDER BY _id LIMIT 1),
     (SELECT count(*) FROM dead_letters)
 FROM tally
 """
@@ -232,40 +233,49 @@ class Outbox:
     def _bind(self, writer: sqlite3.Connection) -> None:
         """Make sure that a file that was opened is ours, and learn its identities."""
         meta = _meta(writer)
+        if "check" in meta and meta["check"] != _checksum(meta):
+            _log.warning("the identity of %s is damaged; it gets a new one", self.path)
+            meta.clear()
         if meta.get("api_url", self._api_url) != self._api_url:
             raise ConfigurationError(
                 f"the outbox {self.path} holds events for {meta['api_url']}, got {self._api_url!r}",
                 field="api_url",
                 hint="Give each api_url its own queue_path",
             )
-        key = meta.get("key", self._key_fingerprint)
-        if key != self._key_fingerprint:
+        if meta.get("key", self._key_fingerprint) != self._key_fingerprint:
             _log.info("the API key of %s was rotated; waiting events go out under it", self.path)
-        fresh = {
-            "api_url": self._api_url,
+        ours: dict[str, str] = {
             "uuid": str(uuid.uuid4()),
             "anonymous_id": str(uuid.uuid4()),
+            **{name: meta[name] for name in ("uuid", "anonymous_id") if name in meta},
+            "api_url": self._api_url,
+            "key": self._key_fingerprint,
         }
-        if key != self._key_fingerprint or not {"key", *fresh} <= set(meta):
-            sql = "INSERT OR IGNORE INTO meta VALUES (?, ?)"
+        ours["check"] = _checksum(ours)
+        if not ours.items() <= meta.items():
             writer.execute("BEGIN IMMEDIATE")
-            writer.executemany(sql, fresh.items())
-            writer.execute(_SET_META, ("key", self._key_fingerprint))
+            writer.executemany(_SET_META, ours.items())
             writer.execute("COMMIT")
-            meta = _meta(writer)
-        self._uuid, self.anonymous_id = meta["uuid"], meta["anonymous_id"]
+        self._uuid, self.anonymous_id = ours["uuid"], ours["anonymous_id"]
 
     def _set_meta(self, name: str, value: str) -> None:
         self._store.transact(lambda writer: writer.execute(_SET_META, (name, value)))
 
 
+def _checksum(meta: dict[str, str]) -> str:
+    """Of what decides whose events these are, and under which keys they are sent."""
+    names = ("uuid", "anonymous_id", "api_url")
+    return str(zlib.crc32("\0".join(str(meta.get(name)) for name in names).encode()))
+
+
 def _meta(connection: sqlite3.Connection) -> dict[str, str]:
-    return dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    found = connection.execute("SELECT name, value FROM meta").fetchall()
+    return {str(name): str(value) for name, value in found}
 
 
 def _reckon(writer: sqlite3.Connection) -> int:
     """Make the counters fit the rows that are there; return how many are not."""
-    sql = f"SELECT coalesce(({LAST_ID}), 0) - removed - (SELECT count(*) FROM {QUEUE}) FROM tally"
+    sql = f"SELECT ({LAST_ID}) - removed - (SELECT count(*) FROM {QUEUE}) FROM tally"
     missing: int = writer.execute(sql).fetchone()[0]
     writer.execute("UPDATE tally SET removed = removed + ?", (missing,))
     return missing

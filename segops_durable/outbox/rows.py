@@ -28,7 +28,12 @@ class NewRow(NamedTuple):
 
 def new_row(data: bytes, tracked_at: float, identity: str = NO_IDENTITY) -> NewRow:
     """Make a row of an encoded event, with the checksum that will be verified on the way out."""
-    return NewRow(data, tracked_at, zlib.crc32(data), identity)
+    return NewRow(data, tracked_at, checksum(data, identity), identity)
+
+
+def checksum(data: bytes, identity: str) -> int:
+    """What notices a changed event, or one that would be attributed to somebody else."""
+    return zlib.crc32(identity.encode(), zlib.crc32(data))
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,14 @@ class Row:
 
     @property
     def is_intact(self) -> bool:
-        """Whether the bytes are those that were stored; SQLite itself would not notice."""
-        return zlib.crc32(self.data) == self.crc
+        """Whether the row is as it was stored; SQLite itself would not notice.
+
+        In a damaged file a value may be of any type, whatever the table says.
+        """
+        try:
+            return checksum(self.data, self.identity) == self.crc
+        except (TypeError, AttributeError):
+            return False
 
 
 def body_size(rows: Sequence[Row]) -> int:

@@ -23,7 +23,7 @@ from segops_durable.errors import (
     StorageError,
 )
 from segops_durable.outbox.damage import Salvage, is_damage, salvage
-from segops_durable.outbox.event_queue import SCHEMA_VERSION, UPGRADES, EventQueue
+from segops_durable.outbox.event_queue import SCHEMA_VERSION, SHAPE, UPGRADES, EventQueue
 from segops_durable.outbox.files import (
     FileId,
     companions,
@@ -312,7 +312,9 @@ class Store:
         try:
             self._adopt(self._connect())
         except sqlite3.DatabaseError as error:
-            if not is_damage(error):
+            # the header may say that it must not be written, where the file says nothing so
+            is_forbidden = "readonly" in str(error) and os.access(self.path, os.W_OK)
+            if not is_damage(error) and not is_forbidden:
                 raise
             self._open_afresh(error)
 
@@ -362,9 +364,10 @@ class Store:
     def _connect(self) -> EventQueue:
         queue = EventQueue(self.path, self._durability)
         try:
-            version = queue.reader.execute("PRAGMA user_version").fetchone()[0]
+            version = _version_of(queue.reader)
             self._check_version(version)
             _upgrade(queue, version)
+            _check_shape(queue.reader)
             self._prepare(queue.writer)
         except BaseException:
             queue.close()
@@ -441,10 +444,32 @@ class Store:
         )
 
 
+def _version_of(reader: sqlite3.Connection) -> int:
+    """The schema's version, which is written down twice: in the header a flip goes unnoticed."""
+    version: int = reader.execute("PRAGMA user_version").fetchone()[0]
+    is_ours = reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+    if is_ours:
+        noted = reader.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+        if noted is not None and noted[0] != str(version):
+            raise sqlite3.DatabaseError(f"malformed header: version {version}, not {noted[0]}")
+    elif version:
+        raise sqlite3.DatabaseError("malformed schema: it has no meta table")
+    return version
+
+
+def _check_shape(reader: sqlite3.Connection) -> None:
+    for sql in SHAPE:
+        reader.execute(sql).fetchall()
+    tally = reader.execute("SELECT removed, accepted, dropped FROM tally WHERE id = 1").fetchone()
+    if tally is None or not all(isinstance(each, int) for each in tally):
+        raise sqlite3.DatabaseError("malformed tally")
+
+
 def _upgrade(queue: EventQueue, version: int) -> None:
     if version < SCHEMA_VERSION:
         steps = "".join(UPGRADES[version:])
         stamp = f"PRAGMA user_version = {SCHEMA_VERSION};"
+        stamp += f"INSERT OR REPLACE INTO meta VALUES ('schema', '{SCHEMA_VERSION}');"
         queue.writer.executescript(f"BEGIN IMMEDIATE;{steps}{stamp}COMMIT;")
 
 

@@ -210,7 +210,8 @@ APP = """
 import os
 from segops_durable import Event, SegOpsClient
 
-client = SegOpsClient(os.environ["URL"], "sk_test", queue_path=os.environ["QUEUE"], flush_interval=0.1)
+options = {"queue_path": os.environ["QUEUE"], "flush_interval": 0.1}
+client = SegOpsClient(os.environ["URL"], "sk_test", **options)
 client.track(Event("u-1", "page_viewed", payload={"n": 0}))
 
 def app(environ, start_response):

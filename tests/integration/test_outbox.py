@@ -277,6 +277,8 @@ def test_a_file_of_a_future_version_is_refused_with_a_way_out(
     open_outbox().close()
     with closing(sqlite3.connect(queue_path)) as connection:
         connection.execute("PRAGMA user_version = 99")
+        connection.execute("UPDATE meta SET value = '99' WHERE name = 'schema'")
+        connection.commit()
     with pytest.raises(StorageError, match="Upgrade segops-durable"):
         open_outbox()
 
