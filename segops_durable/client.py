@@ -196,10 +196,11 @@ class SegOpsClient:
             ClosedError: The client is shut down.
         """
         stored = 0
+        largest = min(CHUNK_ROWS, self._options.max_queue_events or CHUNK_ROWS)
         chunk: list[Event] = []
         for event in events:
             chunk.append(make_event(event))
-            if len(chunk) == CHUNK_ROWS:
+            if len(chunk) == largest:
                 self._store(chunk)
                 stored += len(chunk)
                 chunk = []

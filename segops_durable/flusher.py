@@ -61,6 +61,7 @@ class Flusher:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._fresh = 0  # events appended since the last round began
+        self._is_room_wanted = False  # somebody waits for room in a full queue
         self._requested = 0  # rounds asked for
         self._served = 0  # the newest of them that a whole round has answered
         self._thread = threading.Thread(target=self._run, name="segops-flusher", daemon=True)
@@ -117,8 +118,9 @@ class Flusher:
 
     def make_room(self, timeout: float) -> None:
         """Have what waits sent, in the ordinary way, and wait until something changed."""
-        self.notice(self._wake_at)
         with self._lock:
+            self._is_room_wanted = True
+            self._changed.notify_all()
             self._changed.wait(max(0.0, min(timeout, _POLL_SECONDS)))
 
     def stop(self, timeout: float) -> bool:
@@ -168,18 +170,20 @@ class Flusher:
         with self._lock:
             wait = self._sender.pause_seconds or self._pace.flush_interval
             is_timed_out = not self._clock.wait_for(self._changed, self._is_due, wait)
-            is_asked_for = self._requested > self._served
-        return 1 if is_timed_out or is_asked_for else self._wake_at
+            is_wanted = self._is_room_wanted or self._requested > self._served
+        return 1 if is_timed_out or is_wanted else self._wake_at
 
     def _is_due(self) -> bool:
         if self._stop.is_set() or self._requested > self._served:
             return True
-        return self._fresh >= self._wake_at and not self._sender.pause_seconds
+        is_wanted = self._is_room_wanted or self._fresh >= self._wake_at
+        return is_wanted and not self._sender.pause_seconds
 
     def _guarded_round(self, minimum: int) -> None:
         """Run a round; whatever goes wrong is reported, and the thread lives on."""
         with self._lock:
             self._fresh = 0
+            self._is_room_wanted = False
             request = self._requested
             is_asked_for = request > self._served  # perhaps only since the thread woke
         try:

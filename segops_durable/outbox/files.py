@@ -118,10 +118,12 @@ def refuse_network_filesystem(path: Path) -> None:
         )
 
 
-def filesystem_of(path: Path, mounts: Path = _MOUNTS) -> str:
+def filesystem_of(path: Path, mounts: Path | None = None) -> str:
     """The type of the file system that a path is, or will be, on; empty where unknown."""
     try:
-        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = (
+            (mounts or _MOUNTS).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        )
     except OSError:  # only Linux says it in a file
         return ""
     target = os.path.realpath(path)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RESERVE_BYTES = 1 << 20
-_COMFORT_BYTES = 8 * RESERVE_BYTES
+_COMFORT_BYTES = 2 * RESERVE_BYTES
 
 
 class Reserve:

@@ -1,0 +1,146 @@
+"""A disk that is full: nothing acknowledged is lost, nothing is sent twice, and it recovers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from powercut import build
+
+from segops_durable import QueueFullError
+from support.events import numbers, track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from segops_durable import SegOpsClient
+    from segops_durable.sandbox import Sandbox
+
+FULL_SECONDS = 5.0
+
+PRODUCER = """
+import os, sys, threading
+from segops_durable import Event, QueueFullError, SegOpsClient
+
+url, queue_path, stop = sys.argv[1:]
+client = SegOpsClient(url, "sk_test", queue_path=queue_path, flush_interval=0.02,
+                      on_error=lambda error: None)
+number = 0
+while not os.path.exists(stop):
+    try:
+        client.track(Event("u", "e", payload={"n": number}))
+        os.write(1, b"%d\\n" % number)
+    except QueueFullError:
+        os.write(1, b"full\\n")
+    number += 1
+    threading.Event().wait(0.001)
+client.shutdown(0)
+"""
+
+
+def test_five_seconds_of_a_full_disk_lose_nothing_and_double_nothing(
+    sandbox: Sandbox,
+    make_client: Callable[..., SegOpsClient],
+    queue_path: Path,
+    tmp_path: Path,
+) -> None:
+    library = build(tmp_path)
+    if library is None:
+        pytest.skip("there is no C compiler, or this is not Linux")
+    full, stop = tmp_path / "full", tmp_path / "stop"
+    with subprocess.Popen(
+        [sys.executable, "-c", PRODUCER, sandbox.url, queue_path, stop],
+        env={
+            **os.environ,
+            "LD_PRELOAD": str(library),
+            "DISKFAULT_DIR": str(queue_path.parent),
+            "DISKFAULT_FULL": str(full),
+        },
+        stdout=subprocess.PIPE,
+    ) as producer:
+        assert producer.stdout is not None
+        lines = [producer.stdout.readline() for _ in range(300)]
+        full.touch()
+        timer = threading.Timer(FULL_SECONDS, full.unlink)
+        timer.start()
+        while full.exists():
+            lines.append(producer.stdout.readline())
+        lines += [producer.stdout.readline() for _ in range(300)]
+        stop.touch()
+        lines += producer.stdout.readlines()
+        assert producer.wait(60) == 0
+    acknowledged = {int(line) for line in lines if line != b"full\n"}
+    assert lines.count(b"full\n") > 0
+    assert b"full\n" not in lines[-200:]  # it went on by itself
+    assert make_client().flush(timeout=60).ok
+    received = Counter(numbers(sandbox))
+    assert acknowledged <= set(received)
+    assert max(received.values()) == 1
+
+
+def fill(path: Path) -> None:
+    """Take all the room that is left."""
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY)
+    with suppress(OSError):
+        while os.write(fd, bytes(512)):
+            continue
+    os.close(fd)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a file system cannot be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_disk_that_the_outbox_itself_has_filled_is_drained_event_by_event(
+    sandbox: Sandbox, make_client: Callable[..., SegOpsClient], small_disk: Path
+) -> None:
+    sandbox.stop()
+    path = small_disk / "queue" / "outbox.db"
+    client = make_client(queue_path=path, max_retries=0)
+    stored = 0
+    with pytest.raises(QueueFullError, match="disk is full") as caught:  # noqa: PT012 - a loop
+        while True:
+            track(client, 1, first=stored)
+            stored += 1
+    assert "Make room" in caught.value.hint
+    assert stored > 1000
+    # and whatever room is left is taken by somebody else
+    fill(small_disk / "somebody-elses")
+    sandbox.start()
+    result = client.flush(timeout=60)
+    assert result.pending == 0, client.stats()
+    assert Counter(numbers(sandbox)) == Counter(range(stored))
+    (small_disk / "somebody-elses").unlink()
+    track(client, 1, first=stored)
+    assert client.flush(timeout=30).ok
+    client.shutdown()
+
+
+def test_a_disk_that_somebody_else_has_filled_is_drained_as_well(
+    sandbox: Sandbox, make_client: Callable[..., SegOpsClient], small_disk: Path
+) -> None:
+    sandbox.stop()
+    client = make_client(queue_path=small_disk / "queue" / "outbox.db", max_retries=0)
+    track(client, 500)
+    fill(small_disk / "somebody-elses")
+    sandbox.start()
+    assert client.flush(timeout=60).ok
+    assert Counter(numbers(sandbox)) == Counter(range(500))
+    client.shutdown()
