@@ -55,6 +55,7 @@ def test_five_seconds_of_a_full_disk_lose_nothing_and_double_nothing(
     if library is None:
         pytest.skip("there is no C compiler, or this is not Linux")
     full, stop = tmp_path / "full", tmp_path / "stop"
+    sandbox.faults(delay=0.2)  # so that more comes in than goes out, and the file has to grow
     with subprocess.Popen(
         [sys.executable, "-c", PRODUCER, sandbox.url, queue_path, stop],
         env={
@@ -79,6 +80,7 @@ def test_five_seconds_of_a_full_disk_lose_nothing_and_double_nothing(
     acknowledged = {int(line) for line in lines if line != b"full\n"}
     assert lines.count(b"full\n") > 0
     assert b"full\n" not in lines[-200:]  # it went on by itself
+    sandbox.faults()
     assert make_client().flush(timeout=60).ok
     received = Counter(numbers(sandbox))
     assert acknowledged <= set(received)
