@@ -136,12 +136,15 @@ class Disk:
         self._is_strict = is_strict
         self._names: dict[str, _File] = {}
         self._synced_names: dict[str, _File] = {}
+        self._directories: set[str] = set()  # that were made in the run
 
     def apply(self, operation: Operation) -> None:
         """Do what the program did."""
         name = operation.name
         if operation.kind in {"c", "m"}:
             self._names[name] = _File()
+            if operation.kind == "m":
+                self._directories.add(name)
         elif operation.kind in {"w", "t"}:
             self._names.setdefault(name, _File()).pending.append(operation)
         elif operation.kind == "u":
@@ -152,10 +155,12 @@ class Disk:
             self._sync(name)
 
     def _sync(self, name: str) -> None:
-        if name in self._names:
+        if name in self._names and name not in self._directories:
             self._names[name].sync()
             if not self._is_strict:
-                self._synced_names[name] = self._names[name]
+                for each in (name, *_above(name)):
+                    if each in self._names:
+                        self._synced_names[each] = self._names[each]
         here = re.compile(re.escape(name) + "/[^/]+")
         for each in list(self._synced_names):
             if here.fullmatch(each) and each not in self._names:
@@ -174,7 +179,15 @@ class Disk:
         names = dict(self._synced_names)
         if keep == "all" or (keep == "some" and chance.choice((True, False))):
             names = dict(self._names)
-        return {name: bytes(_left(file, chance, keep)) for name, file in names.items()}
+        return {
+            name: bytes(_left(file, chance, keep))
+            for name, file in names.items()
+            if name not in self._directories and self._directories & _above(name) <= set(names)
+        }
+
+
+def _above(name: str) -> set[str]:
+    return {str(parent) for parent in Path(name).parents}
 
 
 def _left(file: _File, chance: random.Random, keep: str) -> bytearray:

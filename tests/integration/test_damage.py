@@ -367,3 +367,27 @@ def test_a_value_of_another_type_is_kept_aside_and_blocks_nothing(
     assert len(sent) + len(dead) == 3
     outbox.counts()
     outbox.close()
+
+
+def test_a_row_whose_place_in_the_file_is_damaged_is_not_sent_for_ever(tmp_path: Path) -> None:
+    original = tmp_path / "original" / "outbox.db"
+    rows = {b'{"n":%d}' % number for number in range(500)}
+    outbox = open_outbox(original)
+    outbox.append(sorted(rows))
+    outbox.close()
+    row = original.read_bytes().index(b'{"n":300}')
+    for place in range(row - 16, row):  # its lengths, its id, its types
+        for bit in range(8):
+            path = tmp_path / f"{place}-{bit}" / "outbox.db"
+            path.parent.mkdir()
+            data = bytearray(original.read_bytes())
+            data[place] ^= 1 << bit
+            path.write_bytes(data)
+            outbox = open_outbox(path)
+            sent = 0
+            batch = outbox.take(Take(20)).batch
+            while batch is not None:
+                sent += len(batch.rows)
+                assert sent < 1100, f"it is sent over and over: byte {place}, bit {bit}"
+                batch = outbox.settle(Settlement(batch, len(batch.rows)), Take(20)).batch
+            outbox.close()

@@ -128,24 +128,32 @@ def test_a_fork_while_a_batch_is_in_flight_does_not_send_it_twice(
     assert sorted(numbers(sandbox)) == list(range(21))
 
 
+@pytest.mark.parametrize("is_sending", [True, False])
 def test_a_child_that_outlives_the_sender_takes_its_place(
-    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox, is_sending: bool
 ) -> None:
     client = make_client()
     track(client, 1)
     assert client.flush(timeout=30).ok  # so this process is the sender
     reading, writing = os.pipe()
+    hearing, telling = os.pipe()
 
     def work() -> None:
         track(client, 1, first=1)
+        os.write(telling, b"!")
         os.read(reading, 1)  # until the parent has shut down
-        assert client.flush(timeout=30).ok
+        for number in range(2, 50):  # SQLite must not have taken the log away
+            track(client, 1, first=number)
+        if is_sending:
+            assert client.flush(timeout=30).ok
 
     child = in_child(work)
+    os.read(hearing, 1)
     client.shutdown(0)
     os.write(writing, b"!")
     assert status_of(child) == 0
-    assert sorted(numbers(sandbox)) == [0, 1]
+    assert make_client().flush(timeout=30).ok
+    assert sorted(numbers(sandbox)) == list(range(50))
 
 
 def test_a_child_that_does_not_use_the_client_starts_no_thread(
