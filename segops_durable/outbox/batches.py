@@ -142,6 +142,8 @@ class Batches:
             return _damaged_row(writer, first_id)
         tail = " AND _id >= ? AND _id < ? ORDER BY _id LIMIT ?"
         rows = _rows(writer, identity, tail, first_id, mark or _HIGHEST_ID, take.limit)
+        if not rows or rows[0].id != first_id:
+            raise _unfindable()
         return _fitting(rows, take.max_bytes) if len(rows) >= take.minimum else []
 
     @staticmethod
@@ -206,7 +208,11 @@ def _check_deletion(writer: sqlite3.Connection, rows: Sequence[Row]) -> None:
     sql = f"SELECT _id FROM {QUEUE} WHERE +_id BETWEEN ? AND ?"  # +: a scan, not a search
     there = {found[0] for found in writer.execute(sql, (rows[0].id, rows[-1].id)).fetchall()}
     if there.intersection(row.id for row in rows):
-        raise sqlite3.DatabaseError("malformed: rows cannot be found by their ids")
+        raise _unfindable()
+
+
+def _unfindable() -> sqlite3.DatabaseError:
+    return sqlite3.DatabaseError("malformed: rows cannot be found by their ids")
 
 
 def _damaged_row(writer: sqlite3.Connection, row_id: int) -> list[Row]:
