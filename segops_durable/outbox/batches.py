@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.outbox.dead_letters import bury
@@ -197,7 +197,10 @@ def _fitting(rows: list[Row], max_bytes: int | None) -> list[Row]:
 
 def _rows(writer: sqlite3.Connection, identity: str, tail: str, *parameters: Any) -> list[Row]:  # noqa: ANN401 - SQL parameters
     sql = _COLUMNS + (_BY_INDEX if identity else "") + tail
-    return [Row(*found) for found in writer.execute(sql, (identity, *parameters)).fetchall()]
+    rows = [Row(*found) for found in writer.execute(sql, (identity, *parameters)).fetchall()]
+    if any(row.id >= following.id for row, following in pairwise(rows)):
+        raise _unfindable()  # and by its id another row would be deleted
+    return rows
 
 
 def _check_deletion(writer: sqlite3.Connection, rows: Sequence[Row]) -> None:
