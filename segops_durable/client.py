@@ -11,17 +11,17 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.delivery import Delivery
-from segops_durable.errors import ClosedError, InvalidEventError, QueueFullError
+from segops_durable.errors import ClosedError
 from segops_durable.events import (
     Context,
     Event,
     UserContext,
-    encode_event,
     make_event,
     make_identify_event,
 )
 from segops_durable.forks import take_part
 from segops_durable.handshake import identity_of
+from segops_durable.intake import Intake
 from segops_durable.options import Durability, Options, Overflow, checked_path, options_from_env
 from segops_durable.outbox import NO_IDENTITY, Caps, Outbox, find_outbox, warn_of_leftovers
 from segops_durable.status import FlushResult, State, Stats
@@ -143,6 +143,7 @@ class SegOpsClient:
             ),
             allow_network_filesystem=options.allow_network_filesystem,
         )
+        self._intake = Intake(self._outbox, options)
         self._delivery = Delivery(options, self._outbox)
         self._is_asleep = False  # in a child of a fork, until it is used there
         self._waking = threading.RLock()
@@ -424,32 +425,8 @@ class SegOpsClient:
 
     def _store(self, events: list[Event]) -> None:
         self._check_open()
-        encoded = [self._encode(event) for event in events]
-        self._append(encoded, self._identity())
-        self._delivery.flusher.notice(len(encoded))
-
-    def _encode(self, event: Event) -> bytes:
-        encoded = encode_event(event)
-        largest = self._options.max_event_bytes
-        if len(encoded) > largest:
-            problem = f"must have at most {largest} bytes when encoded"
-            raise InvalidEventError("event", problem, len(encoded), hint="See max_event_bytes")
-        return encoded
-
-    def _append(self, encoded: list[bytes], identity: str) -> None:
-        """Append, and where the option says so wait for room."""
-        deadline = time.monotonic() + self._options.overflow_timeout
-        while not self._try_append(encoded, identity, deadline):
-            self._delivery.flusher.make_room(deadline - time.monotonic())
-
-    def _try_append(self, encoded: list[bytes], identity: str, deadline: float) -> bool:
-        try:
-            self._outbox.append(encoded, identity)
-        except QueueFullError:
-            if self._options.overflow == "block" and time.monotonic() < deadline:
-                return False
-            raise
-        return True
+        self._intake.store(events, self._identity(), self._delivery.flusher.make_room)
+        self._delivery.flusher.notice(len(events))
 
     def _identity(self) -> str:
         """Whose events are tracked now: asked when they are tracked, not when they are sent."""

@@ -14,6 +14,7 @@ from segops_durable.limits import Pacer
 from segops_durable.reporting import Reporter
 from segops_durable.sender import Pace, Sender
 from segops_durable.transport import Transport
+from segops_durable.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from segops_durable.options import Options
@@ -57,6 +58,7 @@ class Delivery:
         self.flusher = Flusher(
             outbox,
             self.sender,
+            Upkeep(outbox, self.report),
             pace,
             wake_at=options.batch_size if options.batch else 1,
             report=self.report,

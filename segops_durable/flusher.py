@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segops_durable.errors import ClosedError, SegOpsError, StorageError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from segops_durable.clock import Clock
     from segops_durable.outbox import Outbox
     from segops_durable.sender import Pace, Sender
+    from segops_durable.upkeep import Upkeep
 
 _POLL_SECONDS = 0.05
 
@@ -32,6 +32,7 @@ class Flusher:
     Args:
         outbox: What is sent.
         sender: Who sends it, on this thread.
+        upkeep: Who looks after the file.
         pace: How fast.
         wake_at: Waiting events that wake the thread; fewer wait for the interval.
         report: Called with each unexpected error; it must not raise.
@@ -43,6 +44,7 @@ class Flusher:
         self,
         outbox: Outbox,
         sender: Sender,
+        upkeep: Upkeep,
         pace: Pace,
         *,
         wake_at: int,
@@ -52,6 +54,7 @@ class Flusher:
     ) -> None:
         self._outbox = outbox
         self._sender = sender
+        self._upkeep = upkeep
         self._pace = pace
         self._wake_at = wake_at
         self._report = report
@@ -187,22 +190,20 @@ class Flusher:
             request = self._requested
             is_asked_for = request > self._served  # perhaps only since the thread woke
         try:
-            self._outbox.look_after()
+            self._upkeep.before_round()
             self._sender.run_round(1 if is_asked_for else minimum, is_asked_for=is_asked_for)
+            if self._sender.state is not State.STANDBY:
+                self._upkeep.after_round(is_idle=self._sender.state is State.IDLE)
         except ClosedError:
             self._stop.set()
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread silently
             self._sender.stumble()
             self._report(_as_reported(error, self._outbox))
         finally:
-            self._report_incidents()
+            self._upkeep.tell()
             with self._lock:
                 self._served = request
                 self._changed.notify_all()
-
-    def _report_incidents(self) -> None:
-        with suppress(SegOpsError):  # that the outbox cannot be read has been reported
-            self._sender.report_incidents()
 
 
 def _as_reported(error: BaseException, outbox: Outbox) -> SegOpsError:

@@ -27,9 +27,7 @@ from segops_durable.backoff import (
 )
 from segops_durable.errors import (
     DamagedEventError,
-    DroppedEventsError,
     SkippedEventsError,
-    StorageError,
 )
 from segops_durable.limits import BodyLimit
 from segops_durable.outbox import (
@@ -118,7 +116,6 @@ class Sender:
         self._body_limit = BodyLimit(clock)
         self._is_sender = False
         self._owed: list[Settlement] = []  # answered for, and not yet removed from disk
-        self._dropped = outbox.counts().dropped_total
         self._passed_over: set[str] = set()  # identities that could not be signed for
         self._told: tuple[Meaning, int | None] | None = None
         self.state = State.IDLE
@@ -175,8 +172,6 @@ class Sender:
         if self._pause.is_ordered:
             return
         self._send_all(_Round(minimum, is_asked_for))
-        if not self._pause.failures:
-            self._tidy()
 
     def _become_sender(self) -> bool:
         """Whether this process sends; whoever takes over keeps to what SegOps asked for."""
@@ -203,32 +198,6 @@ class Sender:
         taken = self._outbox.settle(settlement, self._next(this))
         del self._owed[0]
         return taken
-
-    def _tidy(self) -> None:
-        missing = self._outbox.tidy()
-        if missing:
-            self._report(
-                StorageError(
-                    f"{missing} waiting events are not in {self._outbox.path} any more",
-                    path=str(self._outbox.path),
-                    hint="SQLite's log was damaged or removed; check the disk",
-                )
-            )
-
-    def report_incidents(self) -> None:
-        """Tell of what happened to the outbox, and of events that gave way."""
-        for incident in self._outbox.pop_incidents():
-            self._report(incident)
-        total = self._outbox.counts().dropped_total
-        dropped, self._dropped = total - self._dropped, total
-        if dropped > 0 and self._is_sender:  # one process tells
-            self._report(
-                DroppedEventsError(
-                    f"the outbox was full: the {dropped} oldest events gave way",
-                    dropped=dropped,
-                    hint="Raise max_queue_events or max_queue_bytes, or let overflow raise",
-                )
-            )
 
     def _send_all(self, this: _Round) -> None:
         self._suspects.recall(if_full=True)

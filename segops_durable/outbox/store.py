@@ -14,33 +14,20 @@ from collections import deque
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from segops_durable.errors import (
-    ClosedError,
-    DamagedOutboxError,
-    QueueFullError,
-    ReplacedOutboxError,
-    SegOpsError,
-    StorageError,
-)
-from segops_durable.outbox.damage import Salvage, is_damage, salvage
-from segops_durable.outbox.event_queue import SCHEMA_VERSION, SHAPE, UPGRADES, EventQueue
-from segops_durable.outbox.files import (
-    FileId,
-    companions,
-    file_id,
-    make_private_directory,
-    make_private_file,
-    set_aside,
-    size_on_disk,
-)
+from segops_durable.errors import ClosedError, QueueFullError, StorageError
+from segops_durable.outbox.damage import is_damage
+from segops_durable.outbox.files import FileId, file_id, make_private_directory, size_on_disk
 from segops_durable.outbox.gate import WriteGate, closed_error
+from segops_durable.outbox.opening import Opener
 from segops_durable.outbox.reserve import Reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from segops_durable.errors import SegOpsError
     from segops_durable.options import Durability
+    from segops_durable.outbox.event_queue import EventQueue
 
 _T = TypeVar("_T")
 
@@ -74,8 +61,7 @@ class Store:
     ) -> None:
         self.path = path
         self.incidents: deque[SegOpsError] = deque(maxlen=_INCIDENTS)
-        self._durability = durability
-        self._prepare = prepare
+        self._opener = Opener(path, durability, prepare, self.incidents.append)
         self._reading = threading.RLock()  # a signal handler may interrupt a read with another
         self._closed = False
         self._pid = os.getpid()
@@ -90,7 +76,7 @@ class Store:
             raise self._storage_error("cannot be made", error) from error
         try:
             with self.gate.threads:
-                self.gate.run(self._open)
+                self.gate.run(self._current)
         except (OSError, sqlite3.Error) as error:
             self.gate.close()
             raise self._storage_error("cannot be opened", error) from error
@@ -280,7 +266,7 @@ class Store:
         text = str(error).lower()
         if is_damage(error):
             self._drop()
-            self._open_afresh(error)
+            self._adopt(self._opener.open_afresh(error))
             return True
         self._is_shaky = any(each in text for each in _SHAKY)
         if is_vital and (_FULL in text or self._is_shaky) and self._reserve.give_up():
@@ -293,100 +279,20 @@ class Store:
         """The open queue: opened if need be, and the one that is at the path now."""
         if self._is_shaky:
             self._drop()
-        if self._queue is not None and file_id(self.path) != self._file:
-            self._follow()
-        if self._queue is None:
-            self._open()
-        assert self._queue is not None  # noqa: S101 - for the type checker
-        return self._queue
+        queue = self._queue
+        if queue is None:
+            return self._adopt(self._opener.open())
+        if file_id(self.path) == self._file:
+            return queue
+        with closing(queue):
+            return self._adopt(self._opener.follow(queue))
 
-    def _open(self) -> None:
-        is_new = file_id(self.path) is None
-        if is_new and any(each.exists() for each in companions(self.path)):
-            # SQLite would read a stranger's log into the new file
-            self.incidents.append(
-                self._replaced(f"found its log without it, now {set_aside(self.path)}")
-            )
-        make_private_directory(self.path.parent)
-        make_private_file(self.path)
-        try:
-            self._adopt(self._connect())
-        except sqlite3.DatabaseError as error:
-            # the header may say that it must not be written, where the file says nothing so
-            is_forbidden = "readonly" in str(error) and os.access(self.path, os.W_OK)
-            if not is_damage(error) and not is_forbidden:
-                raise
-            self._open_afresh(error)
-
-    def _open_afresh(self, error: sqlite3.Error) -> None:
-        """Set a damaged file aside, and go on in a new one with what can be read of it."""
-        aside = set_aside(self.path)
-        make_private_file(self.path)
-        queue = EventQueue(self.path, self._durability)
-        try:
-            _upgrade(queue, 0)
-            saved = _salvage_file(aside, queue)
-            self._prepare(queue.writer)
-        except BaseException:
-            queue.close()
-            raise
-        self._adopt(queue)
-        self.incidents.append(self._damaged(aside, error, saved))
-
-    def _follow(self) -> None:
-        """The file is not at its path any more: go on with what is there, or a new one.
-
-        If nothing is there, the open connection can still read all that waits.
-        """
-        old, self._queue = self._queue, None
-        assert old is not None  # noqa: S101 - for the type checker
-        is_gone = file_id(self.path) is None
-        try:
-            if is_gone:
-                if any(each.exists() for each in companions(self.path)):
-                    set_aside(self.path)
-                make_private_directory(self.path.parent)
-                make_private_file(self.path)
-                queue = EventQueue(self.path, self._durability)
-                _upgrade(queue, 0)
-                saved = salvage(old.reader, queue.writer)
-                self._prepare(queue.writer)
-                self._adopt(queue)
-                self.incidents.append(
-                    self._replaced(f"was deleted or moved; {saved.events} events were carried over")
-                )
-            else:
-                self._open()
-                self.incidents.append(self._replaced("was replaced by another file"))
-        finally:
-            old.close()
-
-    def _connect(self) -> EventQueue:
-        queue = EventQueue(self.path, self._durability)
-        try:
-            version = _version_of(queue.reader)
-            self._check_version(version)
-            _upgrade(queue, version)
-            _check_shape(queue.reader)
-            self._prepare(queue.writer)
-        except BaseException:
-            queue.close()
-            raise
-        return queue
-
-    def _check_version(self, version: int) -> None:
-        if version > SCHEMA_VERSION:
-            raise StorageError(
-                f"{self.path} has schema version {version}, this package knows {SCHEMA_VERSION}",
-                path=str(self.path),
-                hint="Upgrade segops-durable, or give another queue_path",
-            )
-
-    def _adopt(self, queue: EventQueue) -> None:
+    def _adopt(self, queue: EventQueue) -> EventQueue:
         with self._reading:
             self._queue = queue
             self._file = file_id(self.path)
             self._is_shaky = False
+        return queue
 
     def _drop(self) -> None:
         with self._reading:
@@ -424,61 +330,6 @@ class Store:
             path=str(self.path),
             hint="Check free space, permissions and the disk",
         )
-
-    def _damaged(self, aside: Path, error: sqlite3.Error, saved: Salvage) -> DamagedOutboxError:
-        lost = "an unknown number" if saved.lost is None else str(saved.lost)
-        return DamagedOutboxError(
-            f"the outbox {self.path} was damaged ({error}): {saved.events} waiting events and "
-            f"{saved.letters} dead letters were saved, {lost} lost",
-            path=str(aside),
-            saved=saved.events,
-            lost=saved.lost,
-            hint=f"The damaged file is kept as {aside.name}; check the disk",
-        )
-
-    def _replaced(self, what: str) -> ReplacedOutboxError:
-        return ReplacedOutboxError(
-            f"the outbox {self.path} {what}",
-            path=str(self.path),
-            hint="Let nothing but this package touch it while it is open",
-        )
-
-
-def _version_of(reader: sqlite3.Connection) -> int:
-    """The schema's version, which is written down twice: in the header a flip goes unnoticed."""
-    version: int = reader.execute("PRAGMA user_version").fetchone()[0]
-    is_ours = reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
-    if is_ours:
-        noted = reader.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-        if noted is not None and noted[0] != str(version):
-            raise sqlite3.DatabaseError(f"malformed header: version {version}, not {noted[0]}")
-    elif version:
-        raise sqlite3.DatabaseError("malformed schema: it has no meta table")
-    return version
-
-
-def _check_shape(reader: sqlite3.Connection) -> None:
-    for sql in SHAPE:
-        reader.execute(sql).fetchall()
-    tally = reader.execute("SELECT removed, accepted, dropped FROM tally WHERE id = 1").fetchone()
-    if tally is None or not all(isinstance(each, int) for each in tally):
-        raise sqlite3.DatabaseError("malformed tally")
-
-
-def _upgrade(queue: EventQueue, version: int) -> None:
-    if version < SCHEMA_VERSION:
-        steps = "".join(UPGRADES[version:])
-        stamp = f"PRAGMA user_version = {SCHEMA_VERSION};"
-        stamp += f"INSERT OR REPLACE INTO meta VALUES ('schema', '{SCHEMA_VERSION}');"
-        queue.writer.executescript(f"BEGIN IMMEDIATE;{steps}{stamp}COMMIT;")
-
-
-def _salvage_file(damaged: Path, queue: EventQueue) -> Salvage:
-    try:
-        with closing(sqlite3.connect(f"{damaged.as_uri()}?mode=ro", uri=True)) as source:
-            return salvage(source, queue.writer)
-    except sqlite3.Error:
-        return Salvage(0, 0, None)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
