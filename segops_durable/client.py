@@ -364,6 +364,7 @@ class SegOpsClient:
             queue_bytes=counts.queue_bytes,
             accepted_total=counts.accepted_total,
             dropped_total=counts.dropped_total,
+            lost_total=counts.lost_total,
             state=State.CLOSED if self._closing else self._delivery.flusher.state,
             retry_at=self._delivery.flusher.retry_at,
             last_error=self._delivery.report.last_error,

@@ -70,6 +70,7 @@ class Stats:
         queue_bytes: Size of the outbox files.
         accepted_total: Events that SegOps has accepted from this outbox, ever.
         dropped_total: Events that gave way to new ones in this outbox, ever.
+        lost_total: Events that a damaged disk has taken from it, as far as is known, ever.
         state: What the flusher is doing.
         retry_at: When what failed is tried again by itself, UTC; None if nothing failed.
         last_error: The last error that delivery met; None if none since the start.
@@ -82,6 +83,7 @@ class Stats:
     queue_bytes: int
     accepted_total: int
     dropped_total: int
+    lost_total: int
     state: State
     retry_at: datetime | None
     last_error: SegOpsError | None

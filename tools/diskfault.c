@@ -1,9 +1,11 @@
 /* Loaded before libc (LD_PRELOAD), it writes down what a program does to the files below
- * one directory, in order, each operation after it has returned; and it can fill the disk.
+ * one directory, in order, each operation after it has returned; and it can make them fail.
  *
  *   DISKFAULT_DIR   the directory
  *   DISKFAULT_LOG   where to write the record: see powercut.py for its form
- *   DISKFAULT_FULL  while this file exists, no file in the directory can grow: ENOSPC
+ *   DISKFAULT_FAIL  while this file exists, the disk fails with the number of an error
+ *   DISKFAULT_ERRNO which is this one: ENOSPC (28) where a file would have to grow, any
+ *                   other at every write and sync
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -66,11 +68,14 @@ static void record(char kind, const char *name, const char *other, int64_t offse
     errno = saved;
 }
 
-static int is_full(int fd, int64_t end) {
-    const char *full = getenv("DISKFAULT_FULL");
+/* Whether an operation that makes a file reach to `end` fails; it sets errno. */
+static int fails(int fd, int64_t end) {
+    const char *path = getenv("DISKFAULT_FAIL"), *number = getenv("DISKFAULT_ERRNO");
     struct stat now;
-    if (!full || !name_of(fd) || syscall(SYS_access, full, F_OK) != 0) return 0;
-    return fstat(fd, &now) == 0 && end > now.st_size;
+    if (!path || !number || !name_of(fd) || syscall(SYS_access, path, F_OK) != 0) return 0;
+    if (atoi(number) == ENOSPC && (fstat(fd, &now) != 0 || end <= now.st_size)) return 0;
+    errno = atoi(number);
+    return 1;
 }
 
 #define NEXT(name) \
@@ -121,10 +126,7 @@ static ssize_t wrote(int fd, const void *data, ssize_t done, int64_t offset) {
 }
 
 static ssize_t write_at(int fd, const void *data, size_t size, int64_t offset) {
-    if (is_full(fd, offset + (int64_t)size)) {
-        errno = ENOSPC;
-        return -1;
-    }
+    if (fails(fd, offset + (int64_t)size)) return -1;
     return wrote(fd, data, syscall(SYS_pwrite64, fd, data, size, offset), offset);
 }
 
@@ -138,18 +140,12 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
 
 ssize_t write(int fd, const void *data, size_t size) {
     int64_t offset = name_of(fd) ? lseek(fd, 0, SEEK_CUR) : 0;
-    if (is_full(fd, offset + (int64_t)size)) {
-        errno = ENOSPC;
-        return -1;
-    }
+    if (fails(fd, offset + (int64_t)size)) return -1;
     return wrote(fd, data, syscall(SYS_write, fd, data, size), offset);
 }
 
 static int truncated(int fd, int64_t size) {
-    if (is_full(fd, size)) {
-        errno = ENOSPC;
-        return -1;
-    }
+    if (fails(fd, size)) return -1;
     int failed = (int)syscall(SYS_ftruncate, fd, size);
     if (!failed && name_of(fd)) record('t', name_of(fd), NULL, size, NULL, 0);
     return failed;
@@ -159,6 +155,7 @@ int ftruncate(int fd, off_t size) { return truncated(fd, size); }
 int ftruncate64(int fd, off64_t size) { return truncated(fd, size); }
 
 static int synced(int fd, long call) {
+    if (fails(fd, 0)) return -1;
     int failed = (int)syscall(call, fd);
     if (!failed && name_of(fd)) record('s', name_of(fd), NULL, 0, NULL, 0);
     return failed;

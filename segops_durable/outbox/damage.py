@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.outbox.dead_letters import bury
-from segops_durable.outbox.event_queue import QUEUE
+from segops_durable.outbox.event_queue import ADD_LOST, QUEUE
 from segops_durable.outbox.letters import Cause, Letter
 from segops_durable.outbox.rows import Row
 
@@ -117,6 +117,7 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> Salvage
         if tally is not None and isinstance(tally[0], int):
             lost = max(0, last_id - tally[0] - copied[QUEUE])
     _reckon(target, tally)
+    target.execute(ADD_LOST, (lost or 0,))
     return Salvage(copied[QUEUE], copied["dead_letters"], lost)
 
 

@@ -40,6 +40,10 @@ SHAPE = (
 )
 """What fails to compile where the schema is damaged."""
 
+LOST = "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'lost'), 0)"
+ADD_LOST = f"INSERT OR REPLACE INTO meta VALUES ('lost', CAST(({LOST}) + ? AS TEXT))"
+"""How many waiting events the disk has taken, as far as it is known."""
+
 IS_FREE = """_id > coalesce((
     SELECT last_id FROM in_flight
     WHERE first_id <= row._id AND in_flight.identity = row.identity

@@ -31,7 +31,7 @@ from segops_durable.outbox.batches import Batches
 from segops_durable.outbox.caps import NO_CAPS, Caps
 from segops_durable.outbox.commit import GroupCommit
 from segops_durable.outbox.dead_letters import DeadLetters
-from segops_durable.outbox.event_queue import LAST_ID, QUEUE
+from segops_durable.outbox.event_queue import ADD_LOST, LAST_ID, LOST, QUEUE
 from segops_durable.outbox.files import refuse_network_filesystem
 from segops_durable.outbox.rows import NO_IDENTITY, Batch, Counts, Settlement, Take, Taken, new_row
 from segops_durable.outbox.store import Store
@@ -53,6 +53,7 @@ SELECT
     CAST(removed AS INTEGER),
     CAST(accepted AS INTEGER),
     CAST(dropped AS INTEGER),
+    ({LOST}),
     CAST(last_accepted_at AS REAL),
     (SELECT CAST(timestamp AS REAL) FROM {QUEUE} ORDER BY _id LIMIT 1),
     (SELECT count(*) FROM dead_letters)
@@ -161,12 +162,13 @@ class Outbox:
     def counts(self) -> Counts:
         """Say how the outbox stands; the cost does not grow with what waits."""
         found = self._store.read(_COUNTS)[0]
-        last_id, removed, accepted, dropped, accepted_at, oldest_at, dead = found
+        last_id, removed, accepted, dropped, lost, accepted_at, oldest_at, dead = found
         return Counts(
             pending=last_id - removed,
             dead=dead,
             accepted_total=accepted,
             dropped_total=dropped,
+            lost_total=lost,
             last_id=last_id,
             oldest_at=oldest_at,
             last_accepted_at=accepted_at,
@@ -278,4 +280,5 @@ def _reckon(writer: sqlite3.Connection) -> int:
     sql = f"SELECT ({LAST_ID}) - removed - (SELECT count(*) FROM {QUEUE}) FROM tally"
     missing: int = writer.execute(sql).fetchone()[0]
     writer.execute("UPDATE tally SET removed = removed + ?", (missing,))
+    writer.execute(ADD_LOST, (max(0, missing),))
     return missing

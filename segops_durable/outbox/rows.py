@@ -159,6 +159,7 @@ class Counts:
         dead: Rows in the dead letters.
         accepted_total: Events that SegOps has accepted, ever.
         dropped_total: Events that gave way to new ones, ever.
+        lost_total: Events that a damaged file has lost, as far as it is known, ever.
         last_id: The newest id ever given to a row.
         oldest_at: Unix time in seconds of the oldest waiting event; None if none waits.
         last_accepted_at: Unix time in seconds of the last acceptance; None if none yet.
@@ -169,6 +170,7 @@ class Counts:
     dead: int
     accepted_total: int
     dropped_total: int
+    lost_total: int
     last_id: int
     oldest_at: float | None
     last_accepted_at: float | None

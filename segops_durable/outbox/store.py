@@ -150,7 +150,7 @@ class Store:
             self.read(f"PRAGMA {name}")[0][0] for name in ("freelist_count", "page_count")
         )
         if free >= _MANY_FREE_PAGES and live - free <= _LITTLE_LIVE_PAGES:
-            self.write(lambda queue: queue.writer.execute("VACUUM"))
+            self.write(_vacuum)
 
     def check_open(self) -> None:
         """Refuse use after `close`, and in a child of a fork that nobody announced.
@@ -330,6 +330,12 @@ class Store:
             path=str(self.path),
             hint="Check free space, permissions and the disk",
         )
+
+
+def _vacuum(queue: EventQueue) -> None:
+    """Rewrite the file without its free pages; the checkpoint cuts it to its new size."""
+    queue.writer.execute("VACUUM")
+    queue.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -1,7 +1,8 @@
-"""A disk that is full: nothing acknowledged is lost, nothing is sent twice, and it recovers."""
+"""A disk that is full, or fails: nothing acknowledged is lost, and nothing is sent twice."""
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from powercut import build
 
-from segops_durable import QueueFullError
+from segops_durable import QueueFullError, StorageError
 from support.events import numbers, track
 
 if TYPE_CHECKING:
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
 
-FULL_SECONDS = 5.0
-
 PRODUCER = """
 import os, sys, threading
-from segops_durable import Event, QueueFullError, SegOpsClient
+from segops_durable import Event, SegOpsClient, StorageError
 
 url, queue_path, stop = sys.argv[1:]
 client = SegOpsClient(url, "sk_test", queue_path=queue_path, flush_interval=0.02,
@@ -37,24 +36,29 @@ while not os.path.exists(stop):
     try:
         client.track(Event("u", "e", payload={"n": number}))
         os.write(1, b"%d\\n" % number)
-    except QueueFullError:
-        os.write(1, b"full\\n")
+    except StorageError:
+        os.write(1, b"failed\\n")
     number += 1
     threading.Event().wait(0.001)
 client.shutdown(0)
 """
 
 
-def test_five_seconds_of_a_full_disk_lose_nothing_and_double_nothing(
+@pytest.mark.parametrize(
+    ("error", "seconds"), [(errno.ENOSPC, 5.0), (errno.EIO, 1.0), (errno.EDQUOT, 1.0)]
+)
+def test_seconds_of_a_failing_disk_lose_nothing_and_double_nothing(
     sandbox: Sandbox,
     make_client: Callable[..., SegOpsClient],
     queue_path: Path,
     tmp_path: Path,
+    error: int,
+    seconds: float,
 ) -> None:
     library = build(tmp_path)
     if library is None:
         pytest.skip("there is no C compiler, or this is not Linux")
-    full, stop = tmp_path / "full", tmp_path / "stop"
+    failing, stop = tmp_path / "failing", tmp_path / "stop"
     sandbox.faults(delay=0.2)  # so that more comes in than goes out, and the file has to grow
     with subprocess.Popen(
         [sys.executable, "-c", PRODUCER, sandbox.url, queue_path, stop],
@@ -62,24 +66,25 @@ def test_five_seconds_of_a_full_disk_lose_nothing_and_double_nothing(
             **os.environ,
             "LD_PRELOAD": str(library),
             "DISKFAULT_DIR": str(queue_path.parent),
-            "DISKFAULT_FULL": str(full),
+            "DISKFAULT_FAIL": str(failing),
+            "DISKFAULT_ERRNO": str(error),
         },
         stdout=subprocess.PIPE,
     ) as producer:
         assert producer.stdout is not None
         lines = [producer.stdout.readline() for _ in range(300)]
-        full.touch()
-        timer = threading.Timer(FULL_SECONDS, full.unlink)
+        failing.touch()
+        timer = threading.Timer(seconds, failing.unlink)
         timer.start()
-        while full.exists():
+        while failing.exists():
             lines.append(producer.stdout.readline())
         lines += [producer.stdout.readline() for _ in range(300)]
         stop.touch()
         lines += producer.stdout.readlines()
         assert producer.wait(60) == 0
-    acknowledged = {int(line) for line in lines if line != b"full\n"}
-    assert lines.count(b"full\n") > 0
-    assert b"full\n" not in lines[-200:]  # it went on by itself
+    acknowledged = {int(line) for line in lines if line != b"failed\n"}
+    assert lines.count(b"failed\n") > 0
+    assert b"failed\n" not in lines[-200:]  # it went on by itself
     sandbox.faults()
     assert make_client().flush(timeout=60).ok
     received = Counter(numbers(sandbox))
@@ -145,4 +150,27 @@ def test_a_disk_that_somebody_else_has_filled_is_drained_as_well(
     sandbox.start()
     assert client.flush(timeout=60).ok
     assert Counter(numbers(sandbox)) == Counter(range(500))
+    client.shutdown()
+
+
+def test_a_disk_that_was_read_only_for_a_while_is_used_again(
+    sandbox: Sandbox, make_client: Callable[..., SegOpsClient], small_disk: Path
+) -> None:
+    def remount(how: str) -> None:
+        command = ["mount", "-o", f"remount,{how}", str(small_disk)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    sandbox.faults(status=503)
+    client = make_client(queue_path=small_disk / "queue" / "outbox.db", max_retries=0)
+    track(client, 1)
+    client.shutdown(0)  # a file that is open for writing keeps the disk from being remounted
+    remount("ro")
+    with pytest.raises(StorageError):
+        make_client(queue_path=small_disk / "queue" / "outbox.db")
+    remount("rw")
+    sandbox.faults()
+    client = make_client(queue_path=small_disk / "queue" / "outbox.db")
+    track(client, 1, first=1)
+    assert client.flush(timeout=30).ok
+    assert numbers(sandbox) == [0, 1]
     client.shutdown()

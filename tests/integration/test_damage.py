@@ -206,11 +206,13 @@ def test_a_file_that_cannot_be_used_is_set_aside_and_told_of(
     outbox.append([b"{}"])
     sent, dead = drain(outbox)
     (incident,) = outbox.pop_incidents()
+    lost_total = outbox.counts().lost_total
     outbox.close()
     assert isinstance(incident, DamagedOutboxError)
     assert sent <= rows | {b"{}"}
     assert b"{}" in sent
     assert (incident.saved > 0) == is_readable
+    assert lost_total == (incident.lost or 0)
     if incident.lost is not None:
         assert incident.saved + incident.lost == ROWS
     assert incident.saved <= len(sent | dead)
@@ -331,7 +333,7 @@ def test_rows_that_vanished_without_an_error_are_counted_once_nothing_is_left(
     assert client.flush(timeout=10).ok
     assert any("3 waiting events are not in" in str(error) for error in told)
     assert any(isinstance(error, StorageError) for error in told)
-    assert client.stats().pending == 0
+    assert (client.stats().pending, client.stats().lost_total) == (0, 3)
 
 
 def test_an_event_whose_user_was_altered_is_not_sent_for_somebody_else(queue_path: Path) -> None:

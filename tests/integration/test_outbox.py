@@ -58,6 +58,22 @@ def test_a_batch_is_the_stored_bytes_joined(open_outbox: Callable[..., Outbox]) 
     assert outbox.counts().pending == 3
 
 
+def test_a_large_drain_gives_the_disk_its_room_back(
+    open_outbox: Callable[..., Outbox], queue_path: Path
+) -> None:
+    outbox = open_outbox()
+    for _ in range(100):
+        outbox.append([b"x" * 1000] * 100)
+    full = queue_path.stat().st_size
+    batch = take(outbox, limit=1000)
+    while outbox.tidy() == 0 and batch is not None:
+        batch = outbox.settle(Settlement(batch, len(batch.rows)), Take(1000)).batch  # type: ignore[assignment]
+    outbox.append(events(1))
+    outbox.tidy()
+    assert queue_path.stat().st_size < full / 20
+    assert outbox.counts().pending == 1
+
+
 def test_a_batch_stays_the_same_until_it_is_settled_also_after_a_restart(
     open_outbox: Callable[..., Outbox],
 ) -> None:
