@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segops_durable.errors import ClosedError, SegOpsError, StorageError
@@ -164,6 +165,8 @@ class Flusher:
                 self._guarded_round(minimum)
                 minimum = self._sleep()
         finally:
+            with suppress(SegOpsError):
+                self._sender.pay()  # or the next process would send it again
             self._outbox.resign_as_sender()
             with self._lock:
                 self._changed.notify_all()

@@ -8,6 +8,7 @@ interpreter forks.
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -30,23 +31,25 @@ class _Participants:
 
     def __init__(self) -> None:
         self._all: weakref.WeakSet[Forkable] = weakref.WeakSet()
-        self._forking: list[Forkable] = []
+        self._here = threading.local()  # several threads may fork at once
 
     def add(self, one: Forkable) -> None:
         self._all.add(one)
 
     def before(self) -> None:
-        self._forking = list(self._all)
-        for each in self._forking:
+        self._here.forking = sorted(self._all, key=id)  # one order for all threads' locks
+        for each in self._here.forking:
             each.before_fork()
 
     def after_in_parent(self) -> None:
-        while self._forking:
-            self._forking.pop().after_fork_in_parent()
+        for each in self._here.forking:
+            each.after_fork_in_parent()
+        self._here.forking = []
 
     def after_in_child(self) -> None:
-        while self._forking:
-            self._forking.pop().after_fork_in_child()
+        for each in self._here.forking:
+            each.after_fork_in_child()
+        self._here.forking = []
 
 
 _PARTICIPANTS = _Participants()

@@ -168,7 +168,7 @@ class Sender:
         if is_asked_for:
             self._pause.reset()
             self._suspects.forgive()
-        self._pay()
+        self.pay()
         if self._pause.is_ordered:
             return
         self._send_all(_Round(minimum, is_asked_for))
@@ -187,7 +187,7 @@ class Sender:
                 self.state = State.RATE_LIMITED
         return True
 
-    def _pay(self) -> None:
+    def pay(self) -> None:
         """Remove what was answered for, and could not be removed: it must not be sent again."""
         while self._owed:
             self._outbox.settle(self._owed[0], None)

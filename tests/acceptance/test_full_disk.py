@@ -40,10 +40,11 @@ while not os.path.exists(stop):
         os.write(1, b"failed\\n")
     number += 1
     threading.Event().wait(0.001)
-client.shutdown(0)
+client.shutdown(30)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("error", "seconds"), [(errno.ENOSPC, 5.0), (errno.EIO, 1.0), (errno.EDQUOT, 1.0)]
 )
@@ -79,13 +80,13 @@ def test_seconds_of_a_failing_disk_lose_nothing_and_double_nothing(
         while failing.exists():
             lines.append(producer.stdout.readline())
         lines += [producer.stdout.readline() for _ in range(300)]
+        sandbox.faults()
         stop.touch()
         lines += producer.stdout.readlines()
         assert producer.wait(60) == 0
     acknowledged = {int(line) for line in lines if line != b"failed\n"}
     assert lines.count(b"failed\n") > 0
     assert b"failed\n" not in lines[-200:]  # it went on by itself
-    sandbox.faults()
     assert make_client().flush(timeout=60).ok
     received = Counter(numbers(sandbox))
     assert acknowledged <= set(received)

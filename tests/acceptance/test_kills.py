@@ -11,6 +11,8 @@ import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -50,6 +52,7 @@ def names(sandbox: Sandbox) -> list[str]:
     return [row["event"]["payload"]["name"] for row in sandbox.events()]
 
 
+@pytest.mark.long
 def test_thirty_kills_at_random_instants_lose_nothing_and_repeat_one_batch_each(
     sandbox: Sandbox, queue_path: Path, make_client: Callable[..., SegOpsClient]
 ) -> None:
@@ -151,6 +154,7 @@ def test_many_processes_append_and_one_sends(
     assert sandbox.summary()["repeated_keys"] == 0
 
 
+@pytest.mark.long
 def test_the_demo_loses_nothing(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "segops_durable", "demo"],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis.strategies as some
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -173,6 +174,7 @@ TestLife.settings = settings(
 )
 
 
+@pytest.mark.long
 def test_10000_answers_of_all_kinds_over_20000_events_lose_nothing_and_double_nothing(
     make_rig: Callable[..., Rig],
 ) -> None:

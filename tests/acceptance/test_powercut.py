@@ -29,6 +29,7 @@ def disks() -> Iterator[Path]:
         yield Path(directory)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("is_strict", "events"), [(True, EVENTS), (False, EVENTS // 3)])
 def test_a_power_cut_anywhere_loses_nothing_and_repeats_one_batch_at_most(
     library: Path, tmp_path: Path, disks: Path, is_strict: bool, events: int

@@ -73,6 +73,7 @@ class Producer:
         return self.said
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_four_processes_of_eight_threads_killed_for_20_seconds_lose_nothing(
     sandbox: Sandbox, queue_path: Path, make_client: Callable[..., SegOpsClient]
@@ -125,6 +126,7 @@ def measure(url: str, path: Path) -> tuple[int, int]:
     return int(pending), int(kilobytes)
 
 
+@pytest.mark.long
 def test_a_million_waiting_events_cost_no_memory(
     sandbox: Sandbox, tmp_path: Path, make_client: Callable[..., SegOpsClient]
 ) -> None:

@@ -86,6 +86,7 @@ def flip(path: Path, place: int) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.long
 def test_a_flipped_bit_at_200_places_loses_nothing_that_can_be_read_and_alters_nothing(
     pristine: tuple[Path, set[bytes]], tmp_path: Path
 ) -> None:
@@ -258,6 +259,27 @@ def test_damage_that_shows_while_the_file_is_open_is_mended_within_the_call(
     assert client.flush(timeout=30).ok
     assert set(range(8000, 8300)) <= set(numbers(sandbox))
     assert any(isinstance(error, DamagedOutboxError) for error in told)
+
+
+def test_two_who_have_the_file_open_agree_after_damage(queue_path: Path) -> None:
+    first, second = open_outbox(queue_path), open_outbox(queue_path)
+    rows = {b'{"n":%d,"x":"%s"}' % (n, b"y" * 1000) for n in range(8000)}
+    first.append(sorted(rows))
+    first._store._current().writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with queue_path.open("r+b") as file:
+        file.seek(5 * 4096)
+        file.write(bytes(4096 * 20))
+    sent, dead = drain(first)
+    second.append([b'{"n":"second"}'])
+    first.append([b'{"n":"first"}'])
+    again, _ = drain(second)
+    assert again == {b'{"n":"first"}', b'{"n":"second"}'}
+    lost = sum(getattr(each, "lost", 0) for each in first.pop_incidents())
+    assert lost > 0
+    assert len(rows - sent - dead) <= lost
+    assert [type(each) for each in second.pop_incidents()] == [ReplacedOutboxError]
+    first.close()
+    second.close()
 
 
 def test_a_file_that_was_deleted_while_it_was_open_is_made_again_with_what_waited(

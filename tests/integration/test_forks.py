@@ -109,6 +109,27 @@ def test_200_forks_under_load_lose_nothing_and_hang_nobody(
     assert min(tracked) > 0
 
 
+def test_threads_that_fork_at_once_do_not_hang_each_other(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+) -> None:
+    client = make_client()
+    outcomes: list[int] = []
+
+    def work(thread: int) -> None:
+        for number in range(20):
+            child = in_child(lambda number=number: track(client, 1, first=thread * 100 + number))  # type: ignore[misc]
+            outcomes.append(status_of(child))
+
+    threads = [threading.Thread(target=work, args=(each,), daemon=True) for each in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert outcomes == [0] * 60
+    assert client.flush(timeout=30).ok
+    assert len(set(numbers(sandbox))) == len(numbers(sandbox)) == 60
+
+
 def test_a_fork_while_a_batch_is_in_flight_does_not_send_it_twice(
     make_client: Callable[..., SegOpsClient],
     sandbox: Sandbox,
@@ -172,13 +193,18 @@ def test_a_fork_that_went_past_python_is_noticed(
 ) -> None:
     client = make_client()
     track(client, 1)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # a request to switch would wait for a thread that is not there
+    threading.Event().wait(0.05)
     child = ctypes.PyDLL(None).fork()
     if child == 0:  # pragma: no cover - no coverage is saved past Python
+        signal.alarm(60)
         try:
             track(client, 1, first=1)
         except ClosedError as error:
             os._exit(0 if "past Python" in error.hint else 2)
         os._exit(1)
+    sys.setswitchinterval(interval)
     assert status_of(child) == 0
     assert client.flush(timeout=10).ok
     assert numbers(sandbox) == [0]

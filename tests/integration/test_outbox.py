@@ -14,7 +14,9 @@ import pytest
 from segops_durable import ClosedError, ConfigurationError, QueueFullError, StorageError
 from segops_durable.outbox import Cause, Letter, Outbox, Settlement, Take
 from segops_durable.outbox.commit import _Append
+from segops_durable.outbox.event_queue import UPGRADES, EventQueue
 from segops_durable.outbox.leftovers import find_leftovers
+from segops_durable.outbox.rows import new_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -297,6 +299,29 @@ def test_a_file_of_a_future_version_is_refused_with_a_way_out(
         connection.commit()
     with pytest.raises(StorageError, match="Upgrade segops-durable"):
         open_outbox()
+
+
+def test_a_file_of_an_older_version_is_brought_up_to_date(
+    open_outbox: Callable[..., Outbox], queue_path: Path
+) -> None:
+    queue_path.parent.mkdir()
+    with closing(sqlite3.connect(queue_path)) as connection:
+        table = EventQueue._SQL_CREATE.format(table_name="queue_outbox", key_column="_id")
+        connection.executescript(f"{table}; {UPGRADES[0]} PRAGMA user_version = 1;")
+        row = new_row(b'{"n":0}', 1.5)
+        connection.execute(
+            "INSERT INTO queue_outbox (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)", row
+        )
+        connection.execute(
+            "INSERT INTO dead_letters (row_id, data, identity, tracked_at, died_at, reason, answer)"
+            " VALUES (9, x'7b7d', '', 1.5, 2.5, 'damaged', '')"
+        )
+        connection.commit()
+    outbox = open_outbox()
+    assert take(outbox).body == b'{"events":[{"n":0}]}'
+    (letter,) = outbox.dead_letters
+    assert letter.cause is Cause.DAMAGED
+    assert outbox.pop_incidents() == []
 
 
 def test_a_place_that_cannot_hold_an_outbox_is_refused_with_its_path(
