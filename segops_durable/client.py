@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
-import threading
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.delivery import Delivery
 from segops_durable.errors import ClosedError
 from segops_durable.events import (
     Context,
@@ -19,9 +17,9 @@ from segops_durable.events import (
     make_event,
     make_identify_event,
 )
-from segops_durable.forks import take_part
 from segops_durable.handshake import identity_of
 from segops_durable.intake import Intake
+from segops_durable.living import LivingDelivery
 from segops_durable.options import Durability, Options, Overflow, checked_path, options_from_env
 from segops_durable.outbox import NO_IDENTITY, Caps, Outbox, find_outbox, warn_of_leftovers
 from segops_durable.status import FlushResult, State, Stats
@@ -130,7 +128,6 @@ class SegOpsClient:
         self._options = replace(options, queue_path=path)
         self._closing = False
         self._result: FlushResult | None = None
-        self._shutting_down = threading.RLock()  # a signal handler may shut down as well
         self._outbox = Outbox(
             path,
             api_url=options.api_url,
@@ -144,15 +141,10 @@ class SegOpsClient:
             allow_network_filesystem=options.allow_network_filesystem,
         )
         self._intake = Intake(self._outbox, options)
-        self._delivery = Delivery(options, self._outbox)
-        self._is_asleep = False  # in a child of a fork, until it is used there
-        self._waking = threading.RLock()
         if options.queue_path is None:
             warn_of_leftovers(path, options.api_url)
-        self._pid = os.getpid()
+        self._living = LivingDelivery(options, self._outbox)
         atexit.register(self._at_exit)
-        self._delivery.flusher.start()
-        take_part(self)
 
     def track(
         self,
@@ -244,7 +236,7 @@ class SegOpsClient:
             ClosedError: The client is shut down.
         """
         self._check_open()
-        return self._delivery.flusher.flush(timeout)
+        return self._living.current.flusher.flush(timeout)
 
     def shutdown(self, timeout: float | None = None) -> FlushResult:
         """Make one last effort to send, then stop. What is left waits on disk.
@@ -260,7 +252,7 @@ class SegOpsClient:
             StorageError: The outbox cannot be read; or a signal handler called this in the
                 middle of `track`, and then the client is still open.
         """
-        with self._shutting_down:
+        with self._living.closing:
             if self._result is None:
                 self._check_open()
                 self._outbox.check_writable()
@@ -275,8 +267,8 @@ class SegOpsClient:
 
     def reset_session(self) -> None:
         """Forget the session tokens of a public key, so that the next batch mints anew."""
-        if self._delivery.handshake is not None:
-            self._delivery.handshake.forget()
+        if self._living.current.handshake is not None:
+            self._living.current.handshake.forget()
 
     def set_api_key(self, api_key: str) -> None:
         """Send with another key from now on; what waited for a key that works goes on at once.
@@ -294,8 +286,8 @@ class SegOpsClient:
         self._check_open()
         options = self._options.with_key(api_key)
         self._outbox.keep_key(options.key_fingerprint)
-        self._options = options
-        self._delivery.use_key(api_key)
+        self._options = self._living.options = options
+        self._living.current.use_key(api_key)
 
     def dead_letters(self) -> Iterator[DeadLetter]:
         """Iterate over the events that are not sent any more, oldest first.
@@ -327,7 +319,7 @@ class SegOpsClient:
         """
         self._check_open()
         count = self._outbox.dead_letters.retry(ids)
-        self._delivery.flusher.notice(count)
+        self._living.current.flusher.notice(count)
         return count
 
     def discard_dead_letters(self, ids: Iterable[int]) -> int:
@@ -365,9 +357,9 @@ class SegOpsClient:
             accepted_total=counts.accepted_total,
             dropped_total=counts.dropped_total,
             lost_total=counts.lost_total,
-            state=State.CLOSED if self._closing else self._delivery.flusher.state,
-            retry_at=self._delivery.flusher.retry_at,
-            last_error=self._delivery.report.last_error,
+            state=State.CLOSED if self._closing else self._living.current.flusher.state,
+            retry_at=self._living.current.flusher.retry_at,
+            last_error=self._living.current.report.last_error,
             last_accepted_at=accepted_at
             if accepted_at is None
             else datetime.fromtimestamp(accepted_at, timezone.utc),
@@ -387,65 +379,33 @@ class SegOpsClient:
     def __repr__(self) -> str:
         return f"SegOpsClient({self._options!r})"
 
-    # Forks, as `forks.Forkable` has them
-
-    def before_fork(self) -> None:
-        """Let go of the outbox; called by the interpreter."""
-        self._waking.acquire()
-        self._is_forking = self._outbox.before_fork()
-
-    def after_fork_in_parent(self) -> None:
-        """Go on as before; called by the interpreter."""
-        if self._is_forking:
-            self._outbox.after_fork_in_parent()
-        self._waking.release()
-
-    def after_fork_in_child(self) -> None:
-        """Go to sleep until this process uses the client; called by the interpreter."""
-        self._waking = threading.RLock()
-        self._shutting_down = threading.RLock()
-        if self._is_forking:
-            self._outbox.after_fork_in_child()
-            self._is_asleep = True
-
-    def _wake(self) -> None:
-        """Give the child a thread and connections of its own; the parent's stayed there."""
-        with self._waking:
-            if self._is_asleep:
-                self._delivery.close()  # closes its copies only: the parent's stay open
-                self._delivery = Delivery(self._options, self._outbox)
-                self._pid = os.getpid()
-                self._delivery.flusher.start()
-                self._is_asleep = False
-
     def _check_open(self) -> None:
         if self._closing:
             raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")
-        if self._is_asleep:
-            self._wake()
 
     def _store(self, events: list[Event]) -> None:
         self._check_open()
-        self._intake.store(events, self._identity(), self._delivery.flusher.make_room)
-        self._delivery.flusher.notice(len(events))
+        self._intake.store(events, self._identity(), self._living.current.flusher.make_room)
+        self._living.current.flusher.notice(len(events))
 
     def _identity(self) -> str:
         """Whose events are tracked now: asked when they are tracked, not when they are sent."""
-        if self._delivery.handshake is None:
+        if self._living.current.handshake is None:
             return NO_IDENTITY
         get_user = self._options.get_user
         context = get_user() if get_user is not None else None
         return identity_of(context or UserContext(), self._outbox.anonymous_id)
 
     def _at_exit(self) -> None:
-        if os.getpid() == self._pid:  # a child that did not use the client has nothing to send
+        # a child that did not use the client has nothing to send
+        if os.getpid() == self._living.process_id:
             self.shutdown()
 
     def _shut_down(self, deadline: float) -> FlushResult:
         atexit.unregister(self._at_exit)
         try:
-            return self._delivery.flusher.flush(max(0.0, deadline - time.monotonic()))
+            return self._living.current.flusher.flush(max(0.0, deadline - time.monotonic()))
         finally:
-            self._delivery.flusher.stop(max(deadline - time.monotonic(), GRACE_SECONDS))
+            self._living.current.flusher.stop(max(deadline - time.monotonic(), GRACE_SECONDS))
             self._outbox.close()
-            self._delivery.close()
+            self._living.current.close()

@@ -201,7 +201,7 @@ def test_shutdown_with_the_server_down_is_bounded_and_the_next_client_delivers(
     client = make_client(max_retries=1000)
     track(client, 3)
     assert client.shutdown(timeout=0.1).pending == 3
-    wait_until(lambda: not client._delivery.flusher._thread.is_alive())
+    wait_until(lambda: not client._living.current.flusher._thread.is_alive())
     sandbox.start()
     assert make_client().flush(timeout=10).ok
     assert numbers(sandbox) == [0, 1, 2]
@@ -215,7 +215,7 @@ def test_nothing_unexpected_ends_the_flusher_silently(
     track(client, 1)
     assert client.flush(timeout=10).ok  # so its first round is over
     with monkeypatch.context() as broken:
-        broken.setattr(client._delivery.sender, "run_round", lambda *_, **__: 1 // 0)
+        broken.setattr(client._living.current.sender, "run_round", lambda *_, **__: 1 // 0)
         track(client, 1)
         assert client.flush(timeout=10).pending == 1
     assert "ZeroDivisionError" in str(told[-1])

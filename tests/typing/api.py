@@ -13,6 +13,8 @@ def server() -> None:
         "sk_live_0",
         batch_size=100,
         durability="normal",
+        max_queue_events=1_000_000,
+        overflow="drop_oldest",
         on_error=lambda error: print(error.hint),
     ) as client:
         client.track(user_id="u", event_type="e", occurred_at=datetime.now(timezone.utc))
@@ -63,5 +65,7 @@ def environment() -> None:
         client.track(user_id="u", event_type="e")
     except segops.InvalidEventError as error:
         print(error.field, error.value)
+    except segops.QueueFullError as error:
+        print(error.path, client.stats().dropped_total, client.stats().lost_total)
     except (segops.StorageError, segops.ClosedError) as error:
         print(error.hint)
