@@ -5,15 +5,18 @@ What it promises:
 1. When `append` returns, the events survive ``kill -9`` at any instant, and under
    ``durability="full"`` a power cut at any instant. If it raises, their fate is unknown,
    and never silently so.
-2. A row leaves for two reasons only: SegOps accepted it, or it goes to the dead letters in
-   the same transaction, because SegOps refused it for good or because its bytes no longer
-   match their checksum. Nothing leaves the dead letters but by the user's word.
+2. A row leaves for three reasons only: SegOps accepted it; it goes to the dead letters in the
+   same transaction, because SegOps refused it for good or because it is not what was stored;
+   or a cap that the user set makes the oldest give way, which is counted. Nothing leaves the
+   dead letters but by the user's word.
 3. What is sent is what was stored, byte for byte, in batches that are written down before
    they are sent: a crash re-sends the batch that was in flight, unchanged, with its key. A
    batch that is refused as a whole is halved, on disk.
 4. Any process may append. One at a time is the sender, and the kernel frees its place
    when it dies.
-5. Opening does not read the rows, however many wait.
+5. Opening does not read the rows, however many wait; and it succeeds on a damaged file, which
+   is set aside, and of which all that can be read goes on. What is lost is counted.
+6. No connection is open, and no lock held, while the process forks.
 """
 
 from __future__ import annotations
