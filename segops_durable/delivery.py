@@ -72,6 +72,10 @@ class Delivery:
         self.sender.forget_reports()
         self.flusher.request_round()
 
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's connections alone; this delivery is not used any more."""
+        self._exchange.after_fork_in_child()
+
     def close(self) -> None:
         """Close the connections; the flusher has to be stopped before."""
         self._exchange.close()

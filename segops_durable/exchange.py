@@ -101,6 +101,16 @@ class Exchange:
             detail = f"{type(error).__name__}: {error}"
             return Verdict(Meaning.UNREACHABLE, detail=detail[:_MAX_DETAIL])
 
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's connections alone, as they are: another thread was using them.
+
+        A session that was handed in gets pools of its own, as if it had been unpickled.
+        """
+        if not self._owned:
+            for adapter in set(self._session.adapters.values()):
+                if isinstance(adapter, requests.adapters.HTTPAdapter):
+                    adapter.__setstate__(adapter.__getstate__())  # type: ignore[attr-defined]  # as pickle does
+
     def _read(self, response: requests.Response) -> bytes | None:
         """Read the body byte by byte: a larger read would wait for as much to come."""
         body = bytearray()

@@ -40,6 +40,7 @@ class LivingDelivery:
         self._waking = threading.RLock()
         self._is_asleep = False  # in a child of a fork, until it is used there
         self._has_let_go = False
+        self._inherited: list[Delivery] = []  # kept: to clean up what it has could hang
         take_part(self)
         self._delivery.flusher.start()
 
@@ -53,7 +54,8 @@ class LivingDelivery:
     def _wake(self) -> None:
         with self._waking:
             if self._is_asleep:
-                self._delivery.close()  # closes this process's copies; the parent's stay open
+                self._delivery.after_fork_in_child()
+                self._inherited.append(self._delivery)
                 self._delivery = Delivery(self.options, self._outbox)
                 self.process_id = os.getpid()
                 self._delivery.flusher.start()
