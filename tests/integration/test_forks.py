@@ -189,7 +189,9 @@ def test_a_child_that_outlives_the_sender_takes_its_place(
     os.write(writing, b"!")
     assert status_of(child) == 0
     assert make_client().flush(timeout=30).ok
-    assert sorted(numbers(sandbox)) == list(range(50))
+    arrived = Counter(numbers(sandbox))
+    assert set(arrived) == set(range(50))
+    assert arrived.total() - 50 <= 20  # it may have ended while a batch was under way
 
 
 def test_a_child_that_does_not_use_the_client_starts_no_thread(
