@@ -126,11 +126,6 @@ class Sender:
         return self._pause.remaining
 
     @property
-    def is_ordered_to_wait(self) -> bool:
-        """Whether SegOps asked for the wait that is on."""
-        return self._pause.is_ordered
-
-    @property
     def is_blocked(self) -> bool:
         """Whether sending waits for something that another round cannot change."""
         is_waiting = self.state in {State.RATE_LIMITED, State.UNAUTHORISED}

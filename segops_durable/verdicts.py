@@ -92,11 +92,6 @@ class Verdict:
     retry_after: str | None = None
     date: str | None = None
 
-    @property
-    def is_answer(self) -> bool:
-        """Whether somebody answered, be it SegOps or not."""
-        return self.status is not None
-
     def as_error(
         self,
         *,

@@ -58,13 +58,16 @@ class Batches:
         return self._store.transact(lambda writer: self._next(writer, take), is_vital=True)
 
     def settle(self, settlement: Settlement, then: Take | None) -> Taken:
-        """Remove an answered batch and mark the next, if one is wanted, in one transaction."""
+        """Remove an answered batch and mark the next, if one is wanted, in one transaction.
+
+        Safe to call again after an error: a commit that raised may be on disk all the same.
+        """
 
         def settle_and_take(writer: sqlite3.Connection) -> Taken:
-            self._remove(writer, settlement.batch)
-            if settlement.letter is not None:
+            is_news = self._remove(writer, settlement.batch) > 0
+            if is_news and settlement.letter is not None:
                 bury(writer, settlement.batch.rows, settlement.letter)
-            if settlement.accepted:
+            if is_news and settlement.accepted:
                 writer.execute(
                     "UPDATE tally SET accepted = accepted + ?, last_accepted_at = ?",
                     (settlement.accepted, time.time()),
@@ -162,18 +165,19 @@ class Batches:
     def _unmark(writer: sqlite3.Connection, key: str) -> None:
         writer.execute("DELETE FROM in_flight WHERE batch_key = ?", (key,))
 
-    def _remove(self, writer: sqlite3.Connection, batch: Batch) -> None:
+    def _remove(self, writer: sqlite3.Connection, batch: Batch) -> int:
         self._unmark(writer, batch.key)
-        self._delete(writer, batch.rows)
+        return self._delete(writer, batch.rows)
 
     @staticmethod
-    def _delete(writer: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    def _delete(writer: sqlite3.Connection, rows: Sequence[Row]) -> int:
         """Delete rows and count what was really there: `pending` is derived from it."""
         ids = [(row.id,) for row in rows]
         removed = writer.executemany(f"DELETE FROM {QUEUE} WHERE _id = ?", ids).rowcount
         if removed < len(ids):
             _check_deletion(writer, rows)
         writer.execute("UPDATE tally SET removed = removed + ?", (removed,))
+        return removed
 
 
 def _marked_query(take: Take) -> tuple[str, tuple[str, ...]]:

@@ -165,6 +165,18 @@ def test_a_settled_batch_can_leave_a_copy_in_the_dead_letters(
         assert found.fetchall()[0] == (b'{"n":0}', "1 of 2 refused", 202, "said")
 
 
+def test_settling_again_after_a_commit_whose_fate_was_unknown_changes_nothing(
+    open_outbox: Callable[..., Outbox],
+) -> None:
+    outbox = open_outbox()
+    outbox.append(events(2))
+    settlement = Settlement(take(outbox), 1, Letter(Cause.SKIPPED, "1 of 2 refused", 202))
+    for _ in range(2):
+        outbox.settle(settlement, None)
+        counts = outbox.counts()
+        assert (counts.pending, counts.accepted_total, counts.dead) == (0, 1, 2)
+
+
 def test_the_file_and_its_directory_are_private_and_durable_settings_hold(
     open_outbox: Callable[..., Outbox], queue_path: Path
 ) -> None:
