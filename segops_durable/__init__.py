@@ -35,7 +35,7 @@ from segops_durable.errors import (
 )
 from segops_durable.events import Context, Event, UserContext
 from segops_durable.outbox import Cause, DeadLetter
-from segops_durable.signing import sign_user_id
+from segops_durable.signing import sign_user_id, verify_user_id
 from segops_durable.status import FlushResult, State, Stats
 
 __all__ = [
@@ -70,4 +70,5 @@ __all__ = [
     "WrongAddressError",
     "__version__",
     "sign_user_id",
+    "verify_user_id",
 ]

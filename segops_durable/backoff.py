@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
+from segops_durable.verdicts import http_date
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+    from datetime import datetime
 
     from segops_durable.clock import Clock
 
@@ -90,15 +91,6 @@ def retry_after_seconds(header: str | None, now: datetime, longest: float) -> fl
     if moment is None:
         return None
     return min(max((moment - now).total_seconds(), 0.0), longest)
-
-
-def http_date(header: str | None) -> datetime | None:
-    """Read the date of a header, or None where it is not one."""
-    try:
-        moment = parsedate_to_datetime(header or "")
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 class Pause:

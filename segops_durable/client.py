@@ -9,19 +9,14 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.errors import ClosedError
-from segops_durable.events import (
-    Context,
-    Event,
-    UserContext,
-    make_event,
-    make_identify_event,
-)
-from segops_durable.handshake import identity_of
+from segops_durable.clock import Clock
+from segops_durable.errors import ClosedError, ConfigurationError
+from segops_durable.events import Context, Event, make_event, make_identify_event
+from segops_durable.identity import name_of
 from segops_durable.intake import Intake
 from segops_durable.living import LivingDelivery
 from segops_durable.options import Durability, Options, Overflow, checked_path, options_from_env
-from segops_durable.outbox import NO_IDENTITY, Caps, Outbox, find_outbox, warn_of_leftovers
+from segops_durable.outbox import Caps, Outbox, find_outbox, warn_of_leftovers
 from segops_durable.status import FlushResult, State, Stats
 
 if TYPE_CHECKING:
@@ -32,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from segops_durable.errors import SegOpsError
+    from segops_durable.events import UserContext
     from segops_durable.outbox import DeadLetter
 
 CHUNK_ROWS = 500
@@ -57,7 +53,8 @@ class SegOpsClient:
         api_url: str,
         api_key: str,
         *,
-        get_user: Callable[[], UserContext] | None = None,
+        get_user: Callable[[], UserContext | None] | None = None,
+        user_context_for: Callable[[str], UserContext | None] | None = None,
         batch: bool = True,
         batch_size: int = 20,
         flush_interval: float = 5.0,
@@ -83,6 +80,7 @@ class SegOpsClient:
                 api_url=api_url,
                 api_key=api_key,
                 get_user=get_user,
+                user_context_for=user_context_for,
                 batch=batch,
                 batch_size=batch_size,
                 flush_interval=flush_interval,
@@ -128,6 +126,7 @@ class SegOpsClient:
         self._options = replace(options, queue_path=path)
         self._closing = False
         self._result: FlushResult | None = None
+        self._clock = Clock()
         self._outbox = Outbox(
             path,
             api_url=options.api_url,
@@ -139,11 +138,12 @@ class SegOpsClient:
                 drops_oldest=options.overflow == "drop_oldest",
             ),
             allow_network_filesystem=options.allow_network_filesystem,
+            clock=self._clock,
         )
-        self._intake = Intake(self._outbox, options)
+        self._intake = Intake(self._outbox, options, self._clock)
         if options.queue_path is None:
             warn_of_leftovers(path, options.api_url)
-        self._living = LivingDelivery(options, self._outbox)
+        self._living = LivingDelivery(options, self._outbox, self._clock)
         atexit.register(self._at_exit)
 
     def track(
@@ -265,10 +265,63 @@ class SegOpsClient:
         """Shut down; for code that closes things."""
         self.shutdown()
 
+    @property
+    def anonymous_id(self) -> str:
+        """The id of the device's visitor: made once, kept in the outbox file, until `reset`.
+
+        Under a public key every event carries it, as with the official Swift client, unless
+        `get_user` gives another one.
+
+        Raises:
+            StorageError: The outbox cannot be read.
+            ClosedError: The client is shut down.
+        """
+        self._check_open()
+        return self._outbox.anonymous_id()
+
+    def reset(self) -> None:
+        """Forget who used the device, at log-out: the next visitor gets a new anonymous id.
+
+        Session tokens are forgotten as well. What was tracked before is still sent for
+        whomever it was tracked for.
+
+        Raises:
+            StorageError: The outbox cannot be written; the id stays.
+            ClosedError: The client is shut down.
+        """
+        self._check_open()
+        self._outbox.renew_anonymous_id()
+        self.reset_session()
+
     def reset_session(self) -> None:
         """Forget the session tokens of a public key, so that the next batch mints anew."""
         if self._living.current.handshake is not None:
             self._living.current.handshake.forget()
+
+    def forget(self, identity: str) -> int:
+        """Erase what waits of a person, and their dead letters, from the disk.
+
+        Theirs is what was tracked while they used the device under a public key, and every
+        event that names them as its `user_id`. What is on its way at that moment may still
+        arrive; what SegOps has is SegOps' to erase.
+
+        Args:
+            identity: A user id, or a visitor's anonymous id.
+
+        Returns:
+            How many waiting events and dead letters were erased.
+
+        Raises:
+            ConfigurationError: It is no text, or empty.
+            StorageError: The outbox cannot be written, or another process keeps SQLite's log
+                in use; then some of it may still be on disk: call it again.
+            ClosedError: The client is shut down.
+        """
+        self._check_open()
+        _check_name(identity)
+        erased = self._outbox.forget(identity)
+        self.reset_session()
+        return erased
 
     def set_api_key(self, api_key: str) -> None:
         """Send with another key from now on; what waited for a key that works goes on at once.
@@ -348,11 +401,14 @@ class SegOpsClient:
         if not self._closing:
             self._check_open()
         counts = self._outbox.counts()
+        held = self._outbox.count_of(self._living.current.flusher.held)
         accepted_at = counts.last_accepted_at
         return Stats(
             pending=counts.pending,
             dead=counts.dead,
-            oldest_age=None if counts.oldest_at is None else max(0, time.time() - counts.oldest_at),
+            oldest_age=None
+            if counts.oldest_at is None
+            else max(0, self._clock.time() - counts.oldest_at),
             queue_bytes=counts.queue_bytes,
             accepted_total=counts.accepted_total,
             dropped_total=counts.dropped_total,
@@ -363,6 +419,7 @@ class SegOpsClient:
             last_accepted_at=accepted_at
             if accepted_at is None
             else datetime.fromtimestamp(accepted_at, timezone.utc),
+            held={name_of(each): count for each, count in held.items() if count},
         )
 
     def __enter__(self) -> Self:
@@ -385,16 +442,7 @@ class SegOpsClient:
 
     def _store(self, events: list[Event]) -> None:
         self._check_open()
-        self._intake.store(events, self._identity(), self._living.current.flusher.make_room)
-        self._living.current.flusher.notice(len(events))
-
-    def _identity(self) -> str:
-        """Whose events are tracked now: asked when they are tracked, not when they are sent."""
-        if self._living.current.handshake is None:
-            return NO_IDENTITY
-        get_user = self._options.get_user
-        context = get_user() if get_user is not None else None
-        return identity_of(context or UserContext(), self._outbox.anonymous_id)
+        self._intake.store(events, self._living.current)
 
     def _at_exit(self) -> None:
         # a child that did not use the client has nothing to send
@@ -409,3 +457,9 @@ class SegOpsClient:
             self._living.current.flusher.stop(max(deadline - time.monotonic(), GRACE_SECONDS))
             self._outbox.close()
             self._living.current.close()
+
+
+def _check_name(identity: object) -> None:
+    if not isinstance(identity, str) or not identity:
+        problem = f"identity must be a user id or an anonymous id, got {identity!r}"
+        raise ConfigurationError(problem, field="identity")

@@ -1,13 +1,42 @@
-"""The clocks that sending goes by, and waiting on them, in one place that a test can move."""
+"""The clocks, in one place that a test can move: for waits, and for when something happened.
+
+A board without a battery boots in 1970 and is set right when the network comes. So next to
+the time of day goes what nobody sets: the time since the boot.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import time
-from typing import TYPE_CHECKING
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+
+PLAUSIBLE = 1_767_225_600.0
+"""The year 2026: a clock that shows an earlier time has not been set."""
+
+JITTER_SECONDS = 0.01
+"""Two clocks cannot be read at one instant; a smaller difference is no setting of a clock."""
+
+_UPTIME = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
+class Moment(NamedTuple):
+    """When something happened, by two clocks.
+
+    Attributes:
+        wall: Unix time in seconds, as the clock showed it.
+        uptime: Seconds since the boot; None where `wall` is not to be corrected.
+        boot: Which boot that was.
+    """
+
+    wall: float
+    uptime: float | None = None
+    boot: int | None = None
 
 
 class Clock:
@@ -17,9 +46,22 @@ class Clock:
         """Seconds that only ever grow; for waits."""
         return time.monotonic()
 
+    def uptime(self) -> float:
+        """Seconds that only ever grow, also while the machine sleeps, in every process."""
+        return time.monotonic() if _UPTIME is None else time.clock_gettime(_UPTIME)
+
     def time(self) -> float:
         """Unix time in seconds; for what is written down, and outlives the process."""
         return time.time()
+
+    def moment(self) -> Moment:
+        """Now, by both clocks."""
+        before = self.uptime()
+        wall = self.time()
+        after = self.uptime()
+        if after - before > JITTER_SECONDS:  # something came between
+            before, wall, after = self.uptime(), self.time(), self.uptime()
+        return Moment(wall, (before + after) / 2, _BOOT)
 
     def sleep(self, stop: threading.Event, seconds: float) -> bool:
         """Wait, and say whether `stop` was set before it was over."""
@@ -30,3 +72,27 @@ class Clock:
     ) -> bool:
         """Wait until a condition, which the caller holds, is met; False if time ran out."""
         return condition.wait_for(is_met, seconds)
+
+
+def corrected(then: Moment, now: Moment) -> float | None:
+    """When `then` was, by the clock as it is set now; None if it showed so itself.
+
+    Known only within one boot. A virtual machine that was stopped and went on looks the same
+    as a clock that was set.
+    """
+    if then.uptime is None or now.uptime is None or then.boot != now.boot or now.wall < PLAUSIBLE:
+        return None
+    wall = then.uptime + (now.wall - now.uptime)
+    return wall if abs(wall - then.wall) > JITTER_SECONDS else None
+
+
+def _this_boot() -> int:
+    """What tells this boot from others; where the system has nothing, only this process knows."""
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    except OSError:
+        text = str(uuid.uuid4())
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+
+
+_BOOT = _this_boot()

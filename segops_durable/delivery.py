@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from segops_durable._version import __version__
-from segops_durable.clock import Clock
 from segops_durable.exchange import Exchange
 from segops_durable.flusher import Flusher
 from segops_durable.handshake import Handshake
@@ -15,8 +14,10 @@ from segops_durable.reporting import Reporter
 from segops_durable.sender import Pace, Sender
 from segops_durable.transport import Transport
 from segops_durable.upkeep import Upkeep
+from segops_durable.users import Users
 
 if TYPE_CHECKING:
+    from segops_durable.clock import Clock
     from segops_durable.options import Options
     from segops_durable.outbox import Outbox
 
@@ -27,7 +28,7 @@ class Delivery:
     Args:
         options: How.
         outbox: What is delivered.
-        clock: What all waits go by. Defaults to the machine's.
+        clock: What all waits go by.
 
     Attributes:
         handshake: Where session tokens come from; None under a secret key.
@@ -36,8 +37,8 @@ class Delivery:
         flusher: The thread that has it run.
     """
 
-    def __init__(self, options: Options, outbox: Outbox, clock: Clock | None = None) -> None:
-        clock = clock or Clock()
+    def __init__(self, options: Options, outbox: Outbox, clock: Clock) -> None:
+        users = users_of(options, outbox)
         stop = threading.Event()
         pace = _pace_of(options)
         self._exchange = Exchange(
@@ -48,13 +49,13 @@ class Delivery:
             wait_for_turn=Pacer(options.max_requests_per_minute, stop, clock).wait_for_turn,
         )
         self.handshake = (
-            Handshake(self._exchange, options.api_key, options.get_user)
-            if options.has_public_key
-            else None
+            None if users is None else Handshake(self._exchange, options.api_key, users, clock)
         )
         self._transport = Transport(self._exchange, options.api_key, self.handshake)
         self.report = Reporter(options.on_error, clock)
-        self.sender = Sender(outbox, self._transport, pace, self.report, stop=stop, clock=clock)
+        self.sender = Sender(
+            outbox, self._transport, pace, self.report, users=users, stop=stop, clock=clock
+        )
         self.flusher = Flusher(
             outbox,
             self.sender,
@@ -79,6 +80,13 @@ class Delivery:
     def close(self) -> None:
         """Close the connections; the flusher has to be stopped before."""
         self._exchange.close()
+
+
+def users_of(options: Options, outbox: Outbox) -> Users | None:
+    """Who is using the device; None under a secret key, where each event says it itself."""
+    if not options.has_public_key:
+        return None
+    return Users(options.get_user, options.user_context_for, outbox.anonymous_id)
 
 
 def _pace_of(options: Options) -> Pace:

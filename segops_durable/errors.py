@@ -19,7 +19,7 @@
         ├── RefusedError                    SegOps refused a batch (400, 413, 422)
         ├── SkippedEventsError              SegOps accepted a batch but skipped events in it
         ├── DamagedEventError               stored bytes no longer match their checksum
-        └── IdentityError                   no session token for the user an event belongs to
+        └── IdentityError                   no session for the user that an event belongs to
 
 Each carries its data as attributes, and `hint`: what to do about it, in a sentence.
 """
@@ -245,4 +245,12 @@ class DamagedEventError(DeliveryError):
 
 
 class IdentityError(DeliveryError):
-    """There is no session token for the user that these events were tracked for; they wait."""
+    """There is no session for the user that these events were tracked for; they wait.
+
+    Or `get_user` failed while an event was tracked: that is sent as whoever is current then.
+
+    Attributes:
+        identity: The user id, or a visitor's anonymous id; empty where nobody could say it.
+    """
+
+    identity: str = ""

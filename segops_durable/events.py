@@ -12,6 +12,7 @@ import logging
 import math
 import re
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
@@ -141,8 +142,16 @@ def make_identify_event(
     )
 
 
-def encode_event(event: Event) -> bytes:
+def encode_event(
+    event: Event, *, now: float | None = None, anonymous_id: str | None = None
+) -> bytes:
     """Check an event and encode it to the very bytes that will be stored and sent.
+
+    Args:
+        event: The event.
+        now: Unix time in seconds, for an event that does not say when it occurred. Defaults
+            to what the machine's clock shows.
+        anonymous_id: The device's, for an event under a public key.
 
     Raises:
         InvalidEventError: Something in it cannot be sent; `field` says where.
@@ -155,15 +164,32 @@ def encode_event(event: Event) -> bytes:
     document = {
         "user_id": event.user_id,
         "event_type": event.event_type,
-        "occurred_at": _timestamp(event.occurred_at),
+        "occurred_at": _timestamp(event.occurred_at, now),
+        "anonymous_id": anonymous_id,
         "payload": event.payload,
     }
+    if anonymous_id is None:
+        del document["anonymous_id"]
     try:
         _check_keys(event.payload)
         return _encoder.encode(document).encode()
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         _find_culprit("payload", event.payload, ())
         raise InvalidEventError("payload", str(error), event.payload) from error
+
+
+def encode_text(text: str) -> bytes:
+    """A text as it is within an encoded event, quotes included."""
+    return _encoder.encode(text).encode()
+
+
+def retimed(data: bytes, now: float) -> bytes:
+    """An encoded event with another time of its occurrence, in Unix time; the rest stays."""
+    start = data.index(_OCCURRED_AT) + len(_OCCURRED_AT)  # in a text its quotes are escaped
+    return data[:start] + _utc_now(now).encode() + data[data.index(b'"', start) :]
+
+
+_OCCURRED_AT = b'"occurred_at":"'
 
 
 def _required(fields: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - checked on encoding
@@ -203,9 +229,9 @@ def _warn_unless_snake_case(event_type: str) -> None:
     _log.warning("event_type %r is not snake_case; it is sent as it is", event_type)
 
 
-def _timestamp(value: object) -> str:
+def _timestamp(value: object, now: float | None) -> str:
     if value is None:
-        return datetime.now(timezone.utc).isoformat()
+        return _utc_now(time.time() if now is None else now)
     if isinstance(value, datetime):
         if value.utcoffset() is None:
             raise InvalidEventError("occurred_at", "must have a time zone", value)
@@ -213,6 +239,10 @@ def _timestamp(value: object) -> str:
     if isinstance(value, str):
         return value if _is_canonical(value) else _utc_text(value)
     raise InvalidEventError("occurred_at", "must be ISO 8601 text or a datetime", value)
+
+
+def _utc_now(now: float) -> str:
+    return datetime.fromtimestamp(now, timezone.utc).isoformat()
 
 
 def _is_canonical(text: str) -> bool:

@@ -7,6 +7,7 @@ POST into a GET whose 200 says nothing, ``~/.netrc`` would replace the API key, 
 
 from __future__ import annotations
 
+import ssl
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,8 @@ class Exchange:
     ) -> Answer | Verdict:
         """POST a body; a `Verdict` instead of an `Answer` says why there was none."""
         if not self._wait_for_turn():
-            return Verdict(Meaning.UNREACHABLE, detail="stopped before the request was made")
+            detail = "stopped before the request was made"
+            return Verdict(Meaning.UNREACHABLE, detail=detail, is_unsent=True)
         self._deadline.start(self._timeout)
         try:
             with self._session.post(
@@ -98,8 +100,8 @@ class Exchange:
                 return Answer(response.status_code, response.headers, found)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             # OSError: a CA bundle that is not there
-            detail = f"{type(error).__name__}: {error}"
-            return Verdict(Meaning.UNREACHABLE, detail=detail[:_MAX_DETAIL])
+            detail = f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
+            return Verdict(Meaning.UNREACHABLE, detail=detail, is_unsent=_is_unsent(error))
 
     def after_fork_in_child(self) -> None:
         """Leave the parent's connections alone, as they are: another thread was using them.
@@ -125,6 +127,20 @@ class Exchange:
         """Close the connections that this made; a session that was handed in stays open."""
         if self._owned:
             self._session.close()
+
+
+def _is_unsent(error: Exception) -> bool:
+    """Whether there was no connection to send anything over, or no trust in its other end."""
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", None)
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        return any(isinstance(each, ssl.SSLCertVerificationError) for each in reason.args)
+    return isinstance(
+        reason,
+        urllib3.exceptions.NewConnectionError  # also of a host that has no address
+        | urllib3.exceptions.ConnectTimeoutError
+        | urllib3.exceptions.ProxyError,
+    )
 
 
 def _new_session(deadline: Deadline) -> requests.Session:

@@ -16,11 +16,11 @@ from segops_durable.errors import ClosedError, SegOpsError, StorageError
 from segops_durable.status import FlushResult, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from segops_durable.clock import Clock
     from segops_durable.outbox import Outbox
+    from segops_durable.reporting import Reporter
     from segops_durable.sender import Pace, Sender
     from segops_durable.upkeep import Upkeep
 
@@ -36,7 +36,7 @@ class Flusher:
         upkeep: Who looks after the file.
         pace: How fast.
         wake_at: Waiting events that wake the thread; fewer wait for the interval.
-        report: Called with each unexpected error; it must not raise.
+        report: Where errors go.
         stop: Set to end the thread and whatever it waits for.
         clock: What the thread waits by.
     """
@@ -49,7 +49,7 @@ class Flusher:
         pace: Pace,
         *,
         wake_at: int,
-        report: Callable[[SegOpsError], None],
+        report: Reporter,
         stop: threading.Event,
         clock: Clock,
     ) -> None:
@@ -80,6 +80,11 @@ class Flusher:
     def retry_at(self) -> datetime | None:
         """When what failed is tried again by itself, UTC; None if nothing failed."""
         return self._sender.retry_at
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The identities for which there was no session when they were last tried."""
+        return self._sender.held
 
     def start(self) -> None:
         """Start the thread; its first rounds send what an earlier process left."""
@@ -204,6 +209,7 @@ class Flusher:
             self._report(_as_reported(error, self._outbox))
         finally:
             self._upkeep.tell()
+            self._report.tell_postponed()
             with self._lock:
                 self._served = request
                 self._changed.notify_all()

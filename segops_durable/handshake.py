@@ -1,86 +1,73 @@
 """Session tokens for public keys: minted, cached and forgotten, one for each identity.
 
-A server rewrites every event sent with a token to that token's user. So the identity is
-taken when an event is tracked, is stored with it, and has to be the token's when it is sent.
+A server rewrites every event sent with a token to that token's user. So a token is used for
+events of its own identity only, and only if the server says that it is for that user.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from segops_durable.events import UserContext
+from segops_durable.errors import IdentityError
 from segops_durable.exchange import HeaderAuth
-from segops_durable.verdicts import Answer, Meaning, Verdict, judge_failure
+from segops_durable.identity import name_of
+from segops_durable.verdicts import Answer, Meaning, Verdict, http_date, judge_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from segops_durable.clock import Clock
+    from segops_durable.events import UserContext
     from segops_durable.exchange import Exchange
+    from segops_durable.users import Users
 
 SESSION_PATH = "/api/auth/session/"
+TOKEN_SECONDS = 900.0
+"""How long a token lives (public documentation), where the server does not show its clock."""
+
 REFRESH_SECONDS = 60.0
 """A token is minted anew so long before it expires, as the official SDKs do."""
 
 _MAX_TOKENS = 64
-_USER, _VISITOR = "user:", "visitor:"
-
-
-def identity_of(context: UserContext, anonymous_id: str) -> str:
-    """The identity that events of this context belong to.
-
-    Args:
-        context: Who is using the device; an empty one is a visitor.
-        anonymous_id: The visitor's id where the context has none.
-    """
-    if context.user_id:
-        return _USER + context.user_id
-    return _VISITOR + (context.anonymous_id or anonymous_id)
+_NOBODY_SIGNS = "nobody signs for that user now"
 
 
 @dataclass(frozen=True)
 class _Token:
     auth: HeaderAuth
-    expires: float  # on the monotonic clock: the wall clock of a device may be wrong
+    fresh_until: float  # by the clock that nobody sets: the time of day may be wrong
 
 
 class Handshake:
-    """Exchanges a public key for session tokens.
+    """Exchanges a public key for session tokens. Safe for use by many threads.
 
     Args:
         exchange: The way to SegOps.
         api_key: The public key (``pk_…``).
-        get_user: Says who is using the device now; None for a visitor.
+        users: Who signs for a user.
+        clock: What the life of a token goes by.
     """
 
-    def __init__(
-        self, exchange: Exchange, api_key: str, get_user: Callable[[], UserContext] | None
-    ) -> None:
+    def __init__(self, exchange: Exchange, api_key: str, users: Users, clock: Clock) -> None:
         self._exchange = exchange
         self._auth = HeaderAuth("ApiKey", api_key)
-        self._get_user = get_user
+        self._users = users
+        self._clock = clock
         self._tokens: OrderedDict[str, _Token] = OrderedDict()
-        self._lock = threading.Lock()
+        self._epoch = 0  # grows whenever tokens are forgotten
+        self._lock = threading.RLock()  # a signal handler may forget them
+        self._minting = threading.Lock()
 
     def authorise(self, identity: str) -> HeaderAuth | Verdict:
         """A valid token for that identity, or the verdict on the attempt to get one."""
-        with self._lock:
-            token = self._tokens.get(identity)
-        if token is not None and time.monotonic() < token.expires - REFRESH_SECONDS:
-            return token.auth
-        try:
-            context = self._context_for(identity)
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            return Verdict(Meaning.IDENTITY, detail=f"get_user() raised {type(error).__name__}")
-        if context is None:
-            return Verdict(Meaning.IDENTITY, detail="get_user() does not name that user now")
-        return self._mint(identity, context)
+        auth = self._cached(identity)
+        if auth is not None:
+            return auth
+        with self._minting:  # whoever comes second finds what the first one got
+            return self._cached(identity) or self._mint(identity)
 
     def use_key(self, api_key: str) -> None:
         """Mint with this key from now on; tokens of the old one are forgotten."""
@@ -90,50 +77,87 @@ class Handshake:
     def forget(self, identity: str | None = None) -> None:
         """Drop one identity's token, or all of them, so that the next use mints anew."""
         with self._lock:
+            self._epoch += 1
             if identity is None:
                 self._tokens.clear()
             else:
                 self._tokens.pop(identity, None)
 
-    def _context_for(self, identity: str) -> UserContext | None:
-        if identity.startswith(_VISITOR):
-            return UserContext(anonymous_id=identity.removeprefix(_VISITOR))
-        context = self._get_user() if self._get_user is not None else None
-        if context is None or not context.user_id:
-            return None
-        return context if _USER + context.user_id == identity else None
+    def _cached(self, identity: str) -> HeaderAuth | None:
+        with self._lock:
+            token = self._tokens.get(identity)
+            if token is None or self._clock.uptime() >= token.fresh_until:
+                return None
+            self._tokens.move_to_end(identity)
+            return token.auth
 
-    def _mint(self, identity: str, context: UserContext) -> HeaderAuth | Verdict:
+    def _mint(self, identity: str) -> HeaderAuth | Verdict:
+        """Try what the application gives, until it is not the signature that is refused."""
+        verdict = Verdict(Meaning.IDENTITY, detail=_NOBODY_SIGNS)
+        try:
+            for context in self._users.contexts_for(identity):
+                outcome = self._open_session(identity, context)
+                if isinstance(outcome, HeaderAuth) or outcome.meaning is not Meaning.IDENTITY:
+                    return outcome
+                verdict = outcome
+        except IdentityError as error:
+            if verdict.status is None:
+                verdict = replace(verdict, detail=error.message)
+        return verdict
+
+    def _open_session(self, identity: str, context: UserContext) -> HeaderAuth | Verdict:
+        epoch = self._epoch
         fields = {name: value for name, value in vars(context).items() if value is not None}
+        asked_at = self._clock.uptime()
         answer = self._exchange.post(SESSION_PATH, json.dumps(fields).encode(), self._auth)
         if isinstance(answer, Verdict):
             return answer
-        return self._judge(identity, answer)
+        judged = _judge(identity, answer)
+        if isinstance(judged, Verdict):
+            return judged
+        auth, lifetime = judged
+        margin = min(REFRESH_SECONDS, lifetime / 2)
+        self._keep(identity, _Token(auth, asked_at + lifetime - margin), epoch)
+        return auth
 
-    def _judge(self, identity: str, answer: Answer) -> HeaderAuth | Verdict:
-        if not 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's own numbers
-            return judge_failure(answer)
-        document = answer.document or {}
-        token, uid = document.get("token"), document.get("uid")
-        lifetime = _lifetime(document.get("expires_at"), answer.headers.get("Date"))
-        if not isinstance(token, str) or not token.isascii() or lifetime is None:
-            return Verdict(Meaning.NOT_SEGOPS, answer.status, "no session token in the answer")
-        if uid != identity.partition(":")[2]:
-            return Verdict(Meaning.IDENTITY, answer.status, "the token is for another user")
-        auth = HeaderAuth("Bearer", token)
+    def _keep(self, identity: str, token: _Token, epoch: int) -> None:
         with self._lock:
-            self._tokens[identity] = _Token(auth, time.monotonic() + lifetime)
+            if epoch != self._epoch:  # forgotten while it was being minted
+                return
+            self._tokens[identity] = token
             self._tokens.move_to_end(identity)
             while len(self._tokens) > _MAX_TOKENS:
                 self._tokens.popitem(last=False)
-        return auth
+
+
+def _judge(identity: str, answer: Answer) -> tuple[HeaderAuth, float] | Verdict:
+    """The token and the seconds that it lives, or what the answer means for this identity."""
+    if not 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's own numbers
+        verdict = judge_failure(answer)
+        # but for a 401, which is about the key, these are about whom it was used for
+        is_theirs = verdict.meaning in {Meaning.REFUSED, Meaning.TOO_LARGE}
+        if is_theirs or (verdict.meaning is Meaning.CREDENTIALS and answer.status == 403):  # noqa: PLR2004 - HTTP's own number
+            return replace(verdict, meaning=Meaning.IDENTITY)
+        return verdict
+    document = answer.document or {}
+    token, uid = document.get("token"), document.get("uid")
+    lifetime = _lifetime(document.get("expires_at"), answer.headers.get("Date"))
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        return Verdict(Meaning.NOT_SEGOPS, answer.status, "no session token in the answer")
+    if lifetime is None:
+        return Verdict(Meaning.NOT_SEGOPS, answer.status, "the session does not say its end")
+    if uid != name_of(identity):
+        return Verdict(Meaning.IDENTITY, answer.status, "the token is for another user")
+    return HeaderAuth("Bearer", token), lifetime
 
 
 def _lifetime(expires_at: object, server_date: str | None) -> float | None:
-    """Seconds that a token lives, by the server's clock where it says what that shows."""
+    """Seconds that a token lives, by the server's own clock: the device's may be wrong."""
     try:
         expires = datetime.fromisoformat(str(expires_at).replace("Z", "+00:00"))
-        now = parsedate_to_datetime(server_date) if server_date else datetime.now(timezone.utc)
-        return (expires - now).total_seconds()
-    except (TypeError, ValueError):
+    except ValueError:
         return None
+    now = http_date(server_date)
+    if now is None:
+        return TOKEN_SECONDS
+    return None if expires.tzinfo is None else max(0.0, (expires - now).total_seconds())

@@ -1,16 +1,22 @@
-"""The way of an event into the outbox: encoded, checked for its size, appended."""
+"""The way of an event into the outbox: whose and when, encoded, checked, appended."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from segops_durable.errors import InvalidEventError, QueueFullError
+from segops_durable.clock import Moment
+from segops_durable.delivery import users_of
+from segops_durable.errors import IdentityError, InvalidEventError, QueueFullError
 from segops_durable.events import encode_event
+from segops_durable.identity import NO_IDENTITY, WHOEVER
+from segops_durable.users import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from segops_durable.clock import Clock
+    from segops_durable.delivery import Delivery
     from segops_durable.events import Event
     from segops_durable.options import Options
     from segops_durable.outbox import Outbox
@@ -21,25 +27,26 @@ class Intake:
 
     Args:
         outbox: Where to.
-        options: `max_event_bytes`, `overflow` and `overflow_timeout` count here.
+        options: `max_event_bytes`, `overflow`, `overflow_timeout` and `get_user` count here.
+        clock: When events occur that do not say it.
     """
 
-    def __init__(self, outbox: Outbox, options: Options) -> None:
+    def __init__(self, outbox: Outbox, options: Options, clock: Clock) -> None:
         self._outbox = outbox
+        self._clock = clock
+        self._users = users_of(options, outbox)
+        self._is_failure_told = False
         self._largest = options.max_event_bytes
         self._blocks = options.overflow == "block"
         self._patience = options.overflow_timeout
 
-    def store(
-        self, events: Sequence[Event], identity: str, make_room: Callable[[float], None]
-    ) -> None:
+    def store(self, events: Sequence[Event], delivery: Delivery) -> None:
         """Store events, all of them or none; they are durable when this returns.
 
         Args:
             events: The events.
-            identity: Whose they are.
-            make_room: Called with the seconds left, where the outbox is full and `overflow`
-                says to block; it returns when something may have changed.
+            delivery: Hears of them; and makes room, where the outbox is full and `overflow`
+                says to block.
 
         Raises:
             InvalidEventError: One cannot be sent, or is too large.
@@ -47,21 +54,52 @@ class Intake:
             StorageError: They could not be stored, or it is unknown whether they were.
             ClosedError: The outbox is closed.
         """
-        encoded = [self._encode(event) for event in events]
+        person = self._person(delivery)
+        identity = NO_IDENTITY if person is None else person.identity
+        anonymous_id = None if person is None else person.anonymous_id
+        moments = [self._moment_of(event) for event in events]
+        encoded = [
+            self._encode(event, moment.wall, anonymous_id)
+            for event, moment in zip(events, moments, strict=True)
+        ]
         deadline = time.monotonic() + self._patience
-        while not self._try_append(encoded, identity, deadline):
-            make_room(deadline - time.monotonic())
+        while not self._try_append(encoded, identity, moments, deadline):
+            delivery.flusher.make_room(deadline - time.monotonic())
+        delivery.flusher.notice(len(events))
 
-    def _encode(self, event: Event) -> bytes:
-        encoded = encode_event(event)
+    def _person(self, delivery: Delivery) -> Person | None:
+        """Whose events are tracked now: asked when they are tracked, not when they are sent."""
+        if self._users is None:
+            return None
+        try:
+            person = self._users.current()
+        except IdentityError as error:
+            if not self._is_failure_told:  # once, until it is well again
+                self._is_failure_told = True
+                error.hint = "The event is stored, and sent as whoever is current then"
+                delivery.report.postpone(error)
+            return Person(WHOEVER, self._users.anonymous_id())
+        self._is_failure_told = False
+        return person
+
+    def _moment_of(self, event: Event) -> Moment:
+        """Now; to be corrected only for an event that does not say when it occurred."""
+        if event.occurred_at is None:
+            return self._clock.moment()
+        return Moment(self._clock.time())
+
+    def _encode(self, event: Event, now: float, anonymous_id: str | None) -> bytes:
+        encoded = encode_event(event, now=now, anonymous_id=anonymous_id)
         if len(encoded) > self._largest:
             problem = f"must have at most {self._largest} bytes when encoded"
             raise InvalidEventError("event", problem, len(encoded), hint="See max_event_bytes")
         return encoded
 
-    def _try_append(self, encoded: Sequence[bytes], identity: str, deadline: float) -> bool:
+    def _try_append(
+        self, encoded: Sequence[bytes], identity: str, moments: Sequence[Moment], deadline: float
+    ) -> bool:
         try:
-            self._outbox.append(encoded, identity)
+            self._outbox.append(encoded, identity, moments)
         except QueueFullError:
             if self._blocks and time.monotonic() < deadline:
                 return False

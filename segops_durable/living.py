@@ -14,6 +14,7 @@ from segops_durable.delivery import Delivery
 from segops_durable.forks import take_part
 
 if TYPE_CHECKING:
+    from segops_durable.clock import Clock
     from segops_durable.options import Options
     from segops_durable.outbox import Outbox
 
@@ -24,6 +25,7 @@ class LivingDelivery:
     Args:
         options: How to deliver.
         outbox: What is delivered.
+        clock: The time.
 
     Attributes:
         options: May be replaced; what a child makes is made of them.
@@ -31,12 +33,13 @@ class LivingDelivery:
         closing: Held by whoever shuts the client down.
     """
 
-    def __init__(self, options: Options, outbox: Outbox) -> None:
+    def __init__(self, options: Options, outbox: Outbox, clock: Clock) -> None:
         self.options = options
         self.process_id = os.getpid()
         self.closing = threading.RLock()  # a signal handler may shut down as well
         self._outbox = outbox
-        self._delivery = Delivery(options, outbox)
+        self._clock = clock
+        self._delivery = Delivery(options, outbox, clock)
         self._waking = threading.RLock()
         self._is_asleep = False  # in a child of a fork, until it is used there
         self._has_let_go = False
@@ -56,7 +59,7 @@ class LivingDelivery:
             if self._is_asleep:
                 self._delivery.after_fork_in_child()
                 self._inherited.append(self._delivery)
-                self._delivery = Delivery(self.options, self._outbox)
+                self._delivery = Delivery(self.options, self._outbox, self._clock)
                 self.process_id = os.getpid()
                 self._delivery.flusher.start()
                 self._is_asleep = False

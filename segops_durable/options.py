@@ -43,7 +43,12 @@ class Options:
         api_url: Where SegOps is, e.g. ``https://api.segops.ai``. ``https`` unless the host
             is loopback or `allow_insecure` is set.
         api_key: A secret key (``sk_…``), or a public key (``pk_…``) on a device.
-        get_user: For a public key: who is using the device now. Defaults to a visitor.
+        get_user: For a public key: who is using the device now, asked whenever an event is
+            tracked, on the caller's thread, and when a session is opened, on the flusher's.
+            None, or an empty context, is a visitor. Defaults to a visitor.
+        user_context_for: For a public key: called with the user id of somebody whose events
+            wait and who is not using the device any more, to have your backend sign afresh;
+            None makes them wait. Called on the flusher's thread. Defaults to nobody.
         batch: Collect events into batches; False sends after every call. Defaults to True.
         batch_size: Events in a request, 1 to 500. Defaults to 20.
         flush_interval: Seconds between two looks at the outbox. Defaults to 5.
@@ -87,7 +92,8 @@ class Options:
 
     api_url: str
     api_key: str = field(repr=False)
-    get_user: Callable[[], UserContext] | None = None
+    get_user: Callable[[], UserContext | None] | None = None
+    user_context_for: Callable[[str], UserContext | None] | None = None
     batch: bool = True
     batch_size: int = 20
     flush_interval: float = 5.0
@@ -126,7 +132,7 @@ class Options:
         _check_seconds("shutdown_timeout", self.shutdown_timeout, zero=True)
         if self.durability not in {"full", "normal"}:
             _refuse("durability", 'must be "full" or "normal"', self.durability)
-        for name in ("get_user", "on_error"):
+        for name in ("get_user", "user_context_for", "on_error"):
             value = getattr(self, name)
             if value is not None and not callable(value):
                 _refuse(name, "must be callable", value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 3600.0
 """Between two log lines about the same kind of error: a week offline makes 168 of them."""
+
+_MOST_POSTPONED = 100
 
 _log = logging.getLogger("segops_durable")
 
@@ -30,6 +33,7 @@ class Reporter:
         self._on_error = on_error
         self._clock = clock
         self._lock = threading.Lock()
+        self._postponed: deque[SegOpsError] = deque(maxlen=_MOST_POSTPONED)
         self._quiet_until: dict[str, float] = {}
         self._unsaid: dict[str, int] = {}
         self.last_error: SegOpsError | None = None
@@ -45,6 +49,15 @@ class Reporter:
         except BaseException as own:  # noqa: BLE001 - sys.exit() there must not end our thread
             what = "on_error raised %r while it was told: %s"
             self._log_now_and_then("on_error", what, own, error, exc_info=own)
+
+    def postpone(self, error: SegOpsError) -> None:
+        """Keep an error for the sending thread, which `on_error` is called on."""
+        self._postponed.append(error)
+
+    def tell_postponed(self) -> None:
+        """Report what was postponed, oldest first."""
+        for _ in range(len(self._postponed)):
+            self(self._postponed.popleft())
 
     def _log_now_and_then(
         self, kind: str, what: str, *args: object, exc_info: BaseException | None = None

@@ -6,14 +6,18 @@ What each verdict leads to:
 - refused: the batch is halved until the culprit is alone; that one goes to the dead
   letters. Those behind it follow in the same round.
 - too large: batches have at most half its bytes from now on; one event alone as above.
-- no token for these events' user: they are passed over, the other users' go on.
+- no session for these events' user: they are held, the other users' go on (`turns`).
 - busy, wrong key, wrong address: the round ends, as no batch would fare better.
 - unreachable, not SegOps: a few retries, then the round ends; `suspects` has what follows.
+
+A batch that was made just now, and certainly never left, is given up again: until it is
+sent, its events may still have their times corrected, and a larger batch may be made.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -21,14 +25,11 @@ from segops_durable.backoff import (
     LONGEST_BLOCKED_PAUSE,
     LONGEST_PAUSE,
     Pause,
-    http_date,
     retry_after_seconds,
     send_with_retries,
 )
-from segops_durable.errors import (
-    DamagedEventError,
-    SkippedEventsError,
-)
+from segops_durable.errors import DamagedEventError, IdentityError, SkippedEventsError
+from segops_durable.identity import NO_IDENTITY, WHOEVER, name_of
 from segops_durable.limits import BodyLimit
 from segops_durable.outbox import (
     Batch,
@@ -42,7 +43,8 @@ from segops_durable.outbox import (
 )
 from segops_durable.status import State
 from segops_durable.suspects import Suspects
-from segops_durable.verdicts import Meaning, Verdict
+from segops_durable.turns import Turns
+from segops_durable.verdicts import Meaning, Verdict, http_date
 
 if TYPE_CHECKING:
     import threading
@@ -51,6 +53,10 @@ if TYPE_CHECKING:
     from segops_durable.clock import Clock
     from segops_durable.errors import SegOpsError
     from segops_durable.transport import Transport
+    from segops_durable.users import Users
+
+MOST_REFUSALS = 20
+"""Sessions refused in one round at most: it may be the key, and not the users."""
 
 _THE_WAY = {Meaning.UNREACHABLE, Meaning.NOT_SEGOPS}
 _BLOCKED = {Meaning.CREDENTIALS, Meaning.WRONG_ADDRESS}
@@ -80,7 +86,8 @@ class _Round:
 
     minimum: int
     is_asked_for: bool
-    skip: list[str] = field(default_factory=list)
+    is_open: bool = False  # SegOps itself has answered
+    refusals: int = 0  # users for whom SegOps gave no session
 
 
 class Sender:
@@ -91,6 +98,7 @@ class Sender:
         transport: Where they go.
         pace: How fast.
         report: Called with each error; it must not raise.
+        users: Who is using the device; None under a secret key.
         stop: Ends a round, and its waits.
         clock: The time.
     """
@@ -102,6 +110,7 @@ class Sender:
         pace: Pace,
         report: Callable[[SegOpsError], None],
         *,
+        users: Users | None,
         stop: threading.Event,
         clock: Clock,
     ) -> None:
@@ -109,14 +118,15 @@ class Sender:
         self._transport = transport
         self._pace = pace
         self._report = report
+        self._users = users
         self._stop = stop
         self._clock = clock
         self._pause = Pause(pace.flush_interval, clock)
         self._suspects = Suspects(pace.flush_interval, clock)
+        self._turns = Turns(self._whose_wait, pace.flush_interval, clock)
         self._body_limit = BodyLimit(clock)
         self._is_sender = False
         self._owed: list[Settlement] = []  # answered for, and not yet removed from disk
-        self._passed_over: set[str] = set()  # identities that could not be signed for
         self._told: tuple[Meaning, int | None] | None = None
         self.state = State.IDLE
 
@@ -129,12 +139,17 @@ class Sender:
     def is_blocked(self) -> bool:
         """Whether sending waits for something that another round cannot change."""
         is_waiting = self.state in {State.RATE_LIMITED, State.UNAUTHORISED}
-        return is_waiting or self._pause.is_ordered or bool(self._passed_over)
+        return is_waiting or self._pause.is_ordered or bool(self._turns.held)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The identities for which there was no session when they were last tried."""
+        return self._turns.held
 
     @property
     def retry_at(self) -> datetime | None:
         """When what failed is tried again by itself, UTC; None if nothing failed."""
-        seconds = self._pause.remaining or self._suspects.remaining
+        seconds = self._pause.remaining or self._suspects.remaining or self._turns.remaining
         return self._moment(seconds) if seconds else None
 
     def stagger(self) -> None:
@@ -163,9 +178,12 @@ class Sender:
         if is_asked_for:
             self._pause.reset()
             self._suspects.forgive()
+            self._turns.hasten()
         self.pay()
         if self._pause.is_ordered:
             return
+        self._welcome()
+        self._turns.begin()
         self._send_all(_Round(minimum, is_asked_for))
 
     def _become_sender(self) -> bool:
@@ -188,6 +206,19 @@ class Sender:
             self._outbox.settle(self._owed[0], None)
             del self._owed[0]
 
+    def _welcome(self) -> None:
+        """Let somebody who uses the device again have their turn, if nobody signed before."""
+        is_local = (Meaning.IDENTITY, None) in self._turns.reasons
+        if self._users is not None and is_local:
+            with suppress(IdentityError):
+                self._turns.welcome(self._users.current().identity)
+
+    def _whose_wait(self) -> list[str]:
+        found = self._outbox.identities()
+        if self._users is None and NO_IDENTITY not in found:
+            found.append(NO_IDENTITY)
+        return found
+
     def _settle(self, settlement: Settlement, this: _Round) -> Taken:
         self._owed.append(settlement)
         taken = self._outbox.settle(settlement, self._next(this))
@@ -195,52 +226,75 @@ class Sender:
         return taken
 
     def _send_all(self, this: _Round) -> None:
-        self._suspects.recall(if_full=True)
-        taken: Taken | None = self._outbox.take(self._next(this))
+        taken: Taken | None = self._take_suspect(this, if_full=True) or Taken(None)
         while taken is not None and not self._stop.is_set():
             self._report_damage(taken)
             if taken.batch is not None:
                 self.state = State.SENDING
                 taken = self._deliver(taken.batch, this)
-            elif (key := self._suspects.recall()) is not None:
-                taken = self._outbox.take(self._next(this))
-                if taken.batch is None or taken.batch.key != key:
-                    self._suspects.drop(key)  # it lost a damaged row, so it is another batch
-            else:
-                self._end_well(this)
-                return
+            elif (following := self._next(this)) is not None:
+                taken = self._outbox.take(following)
+            elif (taken := self._take_suspect(this)) is None:
+                self._end_well()
 
-    def _next(self, this: _Round) -> Take:
+    def _take_suspect(self, this: _Round, *, if_full: bool = False) -> Taken | None:
+        """Take a suspect whose time has come; None if there is none."""
+        suspect = self._suspects.recall(if_full=if_full)
+        if suspect is None:
+            return None
+        taken = self._outbox.take(self._take_of(suspect.identity, this))
+        if taken.batch is None or taken.batch.key != suspect.key:
+            self._suspects.drop(suspect.key)  # it lost a damaged row, so it is another batch
+        return taken
+
+    def _next(self, this: _Round) -> Take | None:
+        identity = self._turns.next()
+        return None if identity is None else self._take_of(identity, this)
+
+    def _take_of(self, identity: str, this: _Round) -> Take:
         size = self._pace.batch_size
         return Take(
             size,
+            identity,
             minimum=size if self._suspects.is_searching else this.minimum,
             max_bytes=self._body_limit.bytes,
-            skip=tuple(this.skip),
             aside=self._suspects.aside,
         )
 
     def _deliver(self, batch: Batch, this: _Round) -> Taken | None:
         """Send a batch and act on the verdict; return the next, or None to end the round."""
-        verdict, attempts = self._send(batch, this)
+        batch, verdict, attempts = self._send(batch, this)
         if verdict.meaning is Meaning.ACCEPTED:
             return self._accept(batch, verdict, attempts, this)
         if verdict.meaning in _CAUSES:
             return self._refuse(batch, verdict, attempts, this)
         if verdict.meaning is Meaning.IDENTITY:
             return self._pass_over(batch, verdict, attempts, this)
+        if verdict.is_unsent:
+            return self._give_up(batch, verdict, attempts, this)
         if verdict.meaning in _THE_WAY:
-            if self._stop.is_set():  # perhaps no request was made
-                return None
             return self._suspect(batch, verdict, attempts, this)
         self._wait(batch, verdict, attempts)
         return None
 
-    def _send(self, batch: Batch, this: _Round) -> tuple[Verdict, int]:
+    def _send(self, batch: Batch, this: _Round) -> tuple[Batch, Verdict, int]:
         """Send with retries, but in an outage, or for a suspect, with a single attempt."""
+        if batch.sent_as == WHOEVER and self._users is not None:
+            try:
+                batch = self._outbox.assign(batch, self._users.current().identity)
+            except IdentityError as error:
+                return batch, Verdict(Meaning.IDENTITY, detail=error.message, is_unsent=True), 0
+        is_unsent = True
+
+        def send() -> Verdict:
+            nonlocal is_unsent
+            verdict = self._transport.send(batch)
+            is_unsent = is_unsent and verdict.is_unsent
+            return verdict
+
         is_first_failure = not self._pause.failures and batch.key not in self._suspects
-        return send_with_retries(
-            lambda: self._transport.send(batch),
+        verdict, attempts = send_with_retries(
+            send,
             is_worth_retrying=lambda verdict: (
                 verdict.meaning in _THE_WAY and verdict.retry_after is None
             ),
@@ -248,6 +302,7 @@ class Sender:
             stop=self._stop,
             clock=self._clock,
         )
+        return batch, replace(verdict, is_unsent=is_unsent), attempts
 
     def _accept(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken:
         """Settle an accepted batch; one with skipped events is kept in the dead letters.
@@ -255,7 +310,7 @@ class Sender:
         SegOps does not say which events it skipped, so the copy is of the whole batch.
         """
         size = len(batch.rows)
-        self._answered(batch)
+        self._answered(batch, this)
         self._body_limit.accept(batch.size)
         letter = _skipped(verdict, size) if verdict.skipped else None
         settlement = Settlement(batch, accepted=size - verdict.skipped, letter=letter)
@@ -275,7 +330,7 @@ class Sender:
 
     def _refuse(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken:
         """Divide a refused batch; one event alone goes to the dead letters."""
-        self._answered(batch)
+        self._answered(batch, this)
         if verdict.meaning is Meaning.TOO_LARGE:
             self._body_limit.refuse(batch.size)
             this.minimum = 1  # the remainder of a full batch is not one
@@ -292,17 +347,44 @@ class Sender:
         self._report(error)
         return taken
 
-    def _pass_over(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken:
-        """Go on with the other identities; this one is told of once."""
-        this.skip.append(batch.identity)
-        if batch.identity not in self._passed_over:
-            self._passed_over.add(batch.identity)
+    def _pass_over(
+        self, batch: Batch, verdict: Verdict, attempts: int, this: _Round
+    ) -> Taken | None:
+        """Hold these events' user, and go on with the others."""
+        self._hold(batch, verdict, attempts)
+        this.refusals += verdict.status is not None
+        if this.refusals < MOST_REFUSALS:
+            return self._give_back(batch, self._next(this))
+        self._give_back(batch, None)
+        self.state = State.UNAUTHORISED
+        return None
+
+    def _give_up(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken | None:
+        """End the round, as nothing left; go on if it is the trouble of one user's session."""
+        is_one_users = this.is_open or self._turns.is_held(batch.identity)
+        if verdict.meaning in _THE_WAY and verdict.status is not None and is_one_users:
+            self._hold(batch, verdict, attempts)
+            return self._give_back(batch, self._next(this))
+        self._give_back(batch, None)
+        if not self._stop.is_set():
+            self._wait(batch, verdict, attempts)
+        return None
+
+    def _give_back(self, batch: Batch, then: Take | None) -> Taken:
+        """Let the rows of a batch that never left be taken anew; take the next."""
+        if batch.is_new:
+            return self._outbox.release(batch, then)
+        return Taken(None) if then is None else self._outbox.take(then)
+
+    def _hold(self, batch: Batch, verdict: Verdict, attempts: int) -> None:
+        if self._turns.hold(batch.identity, verdict):  # told of once
             self._report_verdict(batch, verdict, attempts)
-        return self._outbox.take(self._next(this))
 
     def _suspect(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken | None:
         """Put a failed batch aside; end the round unless others are known to get through."""
-        if not self._suspects.fail(batch.key):
+        if self._stop.is_set():  # the attempt may have been cut short
+            return None
+        if not self._suspects.fail(batch.key, batch.identity):
             self._wait(batch, verdict, attempts)
             return None
         self.state = _STATES.get(verdict.meaning, State.BACKING_OFF)
@@ -312,8 +394,10 @@ class Sender:
             return None
         if len(batch.rows) > 1 and self._suspects.is_to_be_halved(batch.key):
             self._suspects.drop(batch.key)
+            self._turns.begin()  # a half may do better
             return self._outbox.halve(batch, self._next(this))
-        return self._outbox.take(self._next(this))
+        following = self._next(this)
+        return Taken(None) if following is None else self._outbox.take(following)
 
     def _wait(self, batch: Batch, verdict: Verdict, attempts: int) -> None:
         """End the round. Whatever was not accepted stays, as the same batch."""
@@ -334,16 +418,22 @@ class Sender:
             self._pause.order(seconds)
             self._outbox.keep_retry_at(self._clock.time() + seconds)
 
-    def _answered(self, batch: Batch) -> None:
+    def _answered(self, batch: Batch, this: _Round) -> None:
         """SegOps itself has answered: the way is open."""
+        this.is_open = True
         self._pause.reset()
         self._suspects.clear(batch.key)
-        self._passed_over.discard(batch.identity)
+        self._turns.served(batch.identity)
         self._told = None
 
-    def _end_well(self, this: _Round) -> None:
-        self._passed_over &= set(this.skip)
-        self.state = State.BACKING_OFF if self._suspects else State.IDLE
+    def _end_well(self) -> None:
+        """End a round that has tried everything: what is left waits for its own time."""
+        self.state = State.IDLE
+        reasons = self._turns.reasons
+        if any(status is not None for _, status in reasons):
+            self.state = State.UNAUTHORISED
+        if self._suspects or any(meaning in _THE_WAY for meaning, _ in reasons):
+            self.state = State.BACKING_OFF
         if not self._suspects:
             self._pause.reset()
 
@@ -351,6 +441,8 @@ class Sender:
         error = verdict.as_error(
             batch_size=len(batch.rows), attempts=attempts, retry_at=self.retry_at
         )
+        if isinstance(error, IdentityError):
+            error.identity = name_of(batch.sent_as)
         self._report(error)
 
     def _report_damage(self, taken: Taken) -> None:

@@ -9,6 +9,9 @@ from typing import TypedDict
 
 from segops_durable.errors import ConfigurationError
 
+SIGNATURE_SECONDS = 300
+"""How far a signature's time may be from SegOps' clock (public documentation)."""
+
 
 class SignedUserId(TypedDict):
     """What `sign_user_id` returns; pass its fields on to `UserContext`."""
@@ -36,12 +39,54 @@ def sign_user_id(secret_hex: str, user_id: str, ts: int | None = None) -> Signed
     Raises:
         ConfigurationError: The secret is not hexadecimal. The message does not repeat it.
     """
+    seconds = int(time.time()) if ts is None else ts
+    digest = _signature(secret_hex, user_id, seconds)
+    return {"user_id": user_id, "user_id_sig": digest, "user_id_ts": seconds}
+
+
+def verify_user_id(
+    secret_hex: str,
+    user_id: str,
+    user_id_sig: object,
+    user_id_ts: object,
+    *,
+    now: float | None = None,
+) -> bool:
+    """Check a signature as SegOps does; for tests, and for backends of your own.
+
+    The comparison takes the same time wherever the signatures differ. What came over a
+    network may be of any type; what is no signature is not a right one.
+
+    Args:
+        secret_hex: The key's HMAC secret, in hexadecimal.
+        user_id: Who is said to be logged in.
+        user_id_sig: The signature.
+        user_id_ts: The Unix time in seconds that belongs to it.
+        now: Unix time in seconds to compare with. Defaults to this machine's clock.
+
+    Returns:
+        Whether it is the signature of that user at that time, and not more than 5 minutes
+        old, or of the future.
+
+    Raises:
+        ConfigurationError: The secret is not hexadecimal. The message does not repeat it.
+    """
+    if not isinstance(user_id_sig, str) or type(user_id_ts) is not int:
+        _signature(secret_hex, user_id, 0)  # a wrong secret is always told of
+        return False
+    expected = _signature(secret_hex, user_id, user_id_ts)
+    seconds = int(time.time() if now is None else now)
+    is_right = hmac.compare_digest(expected.encode(), user_id_sig.encode(errors="replace"))
+    return is_right and abs(seconds - user_id_ts) <= SIGNATURE_SECONDS
+
+
+def _signature(secret_hex: str, user_id: str, seconds: int) -> str:
     try:
         secret = bytes.fromhex(secret_hex)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ConfigurationError(
-            "secret_hex must be hexadecimal", field="secret_hex", hint="Copy the key's HMAC secret."
+            "secret_hex must be hexadecimal", field="secret_hex", hint="Copy the key's HMAC secret"
         ) from None
-    seconds = int(time.time()) if ts is None else ts
-    digest = hmac.new(secret, f"{user_id}|{seconds}".encode(), hashlib.sha256).hexdigest()
-    return {"user_id": user_id, "user_id_sig": digest, "user_id_ts": seconds}
+    if not secret:
+        raise ConfigurationError("secret_hex must not be empty", field="secret_hex")
+    return hmac.new(secret, f"{user_id}|{seconds}".encode(), hashlib.sha256).hexdigest()

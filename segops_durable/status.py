@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from segops_durable.errors import PendingEventsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from segops_durable.errors import SegOpsError
@@ -21,7 +22,7 @@ class State(str, Enum):
     SENDING = "sending"  # a round is under way
     BACKING_OFF = "backing_off"  # the last round failed; the next one waits
     RATE_LIMITED = "rate_limited"  # SegOps asked for patience
-    UNAUTHORISED = "unauthorised"  # the key is not accepted, or the address is wrong
+    UNAUTHORISED = "unauthorised"  # a key, a session or the address is not accepted
     NOT_SEGOPS = "not_segops"  # something else answers: a captive portal, a proxy
     STANDBY = "standby"  # another process sends for this outbox
     CLOSED = "closed"  # shut down
@@ -36,7 +37,7 @@ class FlushResult:
         pending: Events queued before the call that still wait on disk.
         dead: Events that went to the dead letters during the call.
         blocked: Whether sending waits for something that another flush cannot change: a
-            rate limit, a key, an address, or a signature of the events' user.
+            rate limit, a key, an address, or a session for the events' user.
     """
 
     sent: int
@@ -75,6 +76,8 @@ class Stats:
         retry_at: When what failed is tried again by itself, UTC; None if nothing failed.
         last_error: The last error that delivery met; None if none since the start.
         last_accepted_at: When SegOps last accepted events, UTC; None if it never has.
+        held: Under a public key: waiting events for whose user there is no session, by user id
+            or anonymous id, as far as this process has tried.
     """
 
     pending: int
@@ -88,3 +91,4 @@ class Stats:
     retry_at: datetime | None
     last_error: SegOpsError | None
     last_accepted_at: datetime | None
+    held: Mapping[str, int] = field(default_factory=dict)

@@ -8,6 +8,7 @@ again at its own, growing intervals, while the others go on.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segops_durable.backoff import Pause
@@ -22,6 +23,21 @@ HALVED_AFTER = 3
 """Failed rounds after which a batch is halved, where the others have been accepted."""
 
 
+@dataclass(frozen=True)
+class Suspect:
+    """A batch that failed.
+
+    Attributes:
+        key: Its ``Idempotency-Key``.
+        identity: Whose events it has.
+        pause: Until it is tried again.
+    """
+
+    key: str
+    identity: str
+    pause: Pause
+
+
 class Suspects:
     """The batches under suspicion, by their keys, the next to be tried first.
 
@@ -33,20 +49,20 @@ class Suspects:
     def __init__(self, shortest_pause: float, clock: Clock) -> None:
         self._shortest_pause = shortest_pause
         self._clock = clock
-        self._pauses: dict[str, Pause] = {}
+        self._suspects: dict[str, Suspect] = {}
         self._recalled: str | None = None
         self._is_way_open = False
 
     def __len__(self) -> int:
-        return len(self._pauses)
+        return len(self._suspects)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._pauses
+        return key in self._suspects
 
     @property
     def aside(self) -> tuple[str, ...]:
         """The keys to pass over for now."""
-        return tuple(key for key in self._pauses if key != self._recalled)
+        return tuple(key for key in self._suspects if key != self._recalled)
 
     @property
     def is_searching(self) -> bool:
@@ -54,55 +70,56 @@ class Suspects:
 
         Then only whole batches are worth looking at; small ones had better fill.
         """
-        return len(self._pauses) > 1 and not self._is_way_open
+        return len(self._suspects) > 1 and not self._is_way_open
 
     @property
     def remaining(self) -> float:
         """Seconds until one of them may be tried again; 0 if one may, or there is none."""
         if not self._is_way_open:
             return 0.0
-        return min((pause.remaining for pause in self._pauses.values()), default=0.0)
+        return min((each.pause.remaining for each in self._suspects.values()), default=0.0)
 
-    def recall(self, *, if_full: bool = False) -> str | None:
-        """Let the next suspect be tried again; return its key, or None if there is none.
+    def recall(self, *, if_full: bool = False) -> Suspect | None:
+        """Let the next suspect be tried again; return it, or None if there is none.
 
         Args:
             if_full: Only if there is no place for another suspect.
         """
-        if if_full and (self._is_way_open or len(self._pauses) < MOST):
+        if if_full and (self._is_way_open or len(self._suspects) < MOST):
             return None
-        for key, pause in self._pauses.items():
-            if not self._is_way_open or not pause.remaining:
-                self._recalled = key
-                return key
+        for suspect in self._suspects.values():
+            if not self._is_way_open or not suspect.pause.remaining:
+                self._recalled = suspect.key
+                return suspect
         return None
 
-    def fail(self, key: str) -> bool:
+    def fail(self, key: str, identity: str) -> bool:
         """Suspect a batch that failed; say whether it is at fault, as others get through."""
-        is_at_fault = self._is_way_open and key in self._pauses
+        is_at_fault = self._is_way_open and key in self._suspects
         if not is_at_fault:
             self._is_way_open = False
-        pause = self._pauses.pop(key, None) or Pause(self._shortest_pause, self._clock)
+        known = self._suspects.pop(key, None)
+        pause = Pause(self._shortest_pause, self._clock) if known is None else known.pause
         pause.lengthen()
-        self._pauses[key] = pause
+        self._suspects[key] = Suspect(key, identity, pause)
         self._recalled = None
         return is_at_fault
 
     def is_to_be_halved(self, key: str) -> bool:
         """Whether a batch failed so often, while others get through, that it is divided."""
-        return self._is_way_open and self._pauses[key].failures >= HALVED_AFTER
+        return self._is_way_open and self._suspects[key].pause.failures >= HALVED_AFTER
 
     def clear(self, key: str) -> None:
         """Drop a batch that was answered for; the others, if any, now look guilty."""
         self.drop(key)
-        self._is_way_open = bool(self._pauses)
+        self._is_way_open = bool(self._suspects)
 
     def drop(self, key: str) -> None:
         """Drop a batch that is not there any more."""
-        self._pauses.pop(key, None)
+        self._suspects.pop(key, None)
         self._recalled = None
 
     def forgive(self) -> None:
         """End the pauses: somebody asks for all to be tried now."""
-        for pause in self._pauses.values():
-            pause.reset()
+        for suspect in self._suspects.values():
+            suspect.pause.reset()

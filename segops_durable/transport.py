@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from segops_durable.exchange import HeaderAuth
@@ -30,7 +31,7 @@ class Sendable(Protocol):
         """The ``Idempotency-Key``."""
 
     @property
-    def identity(self) -> str:
+    def sent_as(self) -> str:
         """Whose events these are, under a public key."""
 
 
@@ -57,24 +58,36 @@ class Transport:
     def send(self, batch: Sendable) -> Verdict:
         """POST a batch and judge the answer. Never raises for what a network can do.
 
-        After a 401 a token is minted anew, once: it may have been revoked.
+        After a 401 a token is minted anew, once: it may have been revoked. If that does not
+        help, or is forbidden, it is this user's affair; the key itself was accepted.
         """
-        verdict = self._send_once(batch)
-        if self._handshake is not None and verdict.meaning is Meaning.CREDENTIALS:
-            self._handshake.forget(batch.identity)
-            if verdict.status == 401:  # noqa: PLR2004 - HTTP's own number
-                return self._send_once(batch)
+        if self._handshake is None:
+            return self._post(batch, self._auth)
+        verdict = self._send_with_token(batch, self._handshake)
+        if _is_refused_token(verdict) and verdict.status == 401:  # noqa: PLR2004 - HTTP's own number
+            verdict = self._send_with_token(batch, self._handshake)
+        if _is_refused_token(verdict):
+            return replace(verdict, meaning=Meaning.IDENTITY)
         return verdict
 
-    def _send_once(self, batch: Sendable) -> Verdict:
-        auth: HeaderAuth | Verdict = self._auth
-        if self._handshake is not None:
-            auth = self._handshake.authorise(batch.identity)
+    def _send_with_token(self, batch: Sendable, handshake: Handshake) -> Verdict:
+        auth = handshake.authorise(batch.sent_as)
         if isinstance(auth, Verdict):
-            return auth
+            return replace(auth, is_unsent=True)
+        verdict = self._post(batch, auth)
+        if _is_refused_token(verdict):
+            handshake.forget(batch.sent_as)
+        return verdict
+
+    def _post(self, batch: Sendable, auth: HeaderAuth) -> Verdict:
         answer = self._exchange.post(
             BATCH_PATH, batch.body, auth, headers={"Idempotency-Key": batch.key}
         )
         if isinstance(answer, Verdict):
             return answer
         return judge_batch(answer, len(batch.rows))
+
+
+def _is_refused_token(verdict: Verdict) -> bool:
+    """Whether a batch was sent and its token not accepted; not, whether there was no token."""
+    return verdict.meaning is Meaning.CREDENTIALS and not verdict.is_unsent

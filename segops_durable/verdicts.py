@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,6 @@ from segops_durable.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
 _MAX_DETAIL = 1000
 
@@ -41,7 +42,7 @@ class Meaning(Enum):
     BUSY = "busy"  # 408, 425, 429: later
     UNREACHABLE = "unreachable"  # no answer, or a 5xx: try again
     NOT_SEGOPS = "not SegOps"  # an answer, but not the API's
-    IDENTITY = "identity"  # no token for the user of these events
+    IDENTITY = "identity"  # no session for the user of these events
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Verdict:
         retry_after: The ``Retry-After`` header, as it came.
         date: The ``Date`` header, as it came: the server's clock, which a date in
             `retry_after` is by.
+        is_unsent: Whether it is certain that nothing of the request came to anyone.
     """
 
     meaning: Meaning
@@ -91,6 +93,7 @@ class Verdict:
     skipped: int = 0
     retry_after: str | None = None
     date: str | None = None
+    is_unsent: bool = False
 
     def as_error(
         self,
@@ -131,8 +134,8 @@ _ERRORS: dict[Meaning, tuple[type[DeliveryError], str, str]] = {
     ),
     Meaning.IDENTITY: (
         IdentityError,
-        "there is no session token for the user of these events",
-        f"{_KEPT} until get_user() names that user again",
+        "there is no session for the user of these events",
+        f"{_KEPT}; get_user() or user_context_for() has to give a context that SegOps accepts",
     ),
 }
 _BUSY = {408, 425, 429}
@@ -176,6 +179,15 @@ def judge_failure(answer: Answer) -> Verdict:
     is_api = answer.document is not None or answer.status == 413  # noqa: PLR2004 - any proxy may say 413
     meaning = _BY_STATUS.get(answer.status) if is_api else None
     return Verdict(meaning or Meaning.NOT_SEGOPS, answer.status, _summary(answer))
+
+
+def http_date(header: str | None) -> datetime | None:
+    """Read the date of a header, or None where it is not one."""
+    try:
+        moment = parsedate_to_datetime(header or "")
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _summary(answer: Answer) -> str:

@@ -83,12 +83,13 @@ def make_rig(queue_path: Path) -> Iterator[Callable[..., Rig]]:
                 api_key="sk_test",
                 **{"queue_path": queue_path, "on_error": told.append, **options},
             )
+            clock = clock or MovableClock()
             outbox = Outbox(
                 chosen.outbox_path,
                 api_url=chosen.api_url,
                 key_fingerprint=chosen.key_fingerprint,
+                clock=clock,
             )
-            clock = clock or MovableClock()
             rig = Rig(outbox, Delivery(chosen, outbox, clock), clock, told)
             rigs.callback(rig.close)
             return rig

@@ -7,7 +7,6 @@ from segops_durable.outbox.leftovers import find_outbox, warn_of_leftovers
 from segops_durable.outbox.letters import Cause, DeadLetter, Letter, read_event
 from segops_durable.outbox.outbox import Outbox
 from segops_durable.outbox.rows import (
-    NO_IDENTITY,
     Batch,
     Counts,
     Row,
@@ -17,7 +16,6 @@ from segops_durable.outbox.rows import (
 )
 
 __all__ = [
-    "NO_IDENTITY",
     "Batch",
     "Caps",
     "Cause",

@@ -41,6 +41,8 @@ _COLUMNS: dict[str, dict[str, tuple[type, ...]]] = {
         "timestamp": (float,),
         "crc": (int,),
         "identity": (str,),
+        "uptime": (float, type(None)),
+        "boot": (int, type(None)),
     },
     "dead_letters": {
         "_id": (int,),
@@ -55,6 +57,9 @@ _COLUMNS: dict[str, dict[str, tuple[type, ...]]] = {
         "cause": (str,),
     },
 }
+
+_ABSENT = {"uptime": "NULL", "boot": "NULL", "cause": "'skipped'"}
+"""What older versions of the schema did not have, and what stands for it."""
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -126,7 +131,8 @@ def _copy_rows(
 ) -> int:
     names = ", ".join(_COLUMNS[table])
     types = list(_COLUMNS[table].values())
-    select = f"SELECT {names} FROM {table}"
+    select = f"SELECT {_selection(source, table)} FROM {table}"
+    again = f"SELECT {names} FROM {table} WHERE _id = ?"
     insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({','.join('?' * len(types))})"
     count, strays = 0, []
     for row in chain(
@@ -138,9 +144,25 @@ def _copy_rows(
             strays.append(row)
         elif target.execute(insert, row).rowcount:
             count += 1
-        elif target.execute(f"{select} WHERE _id = ?", row[:1]).fetchone() != row:
+        elif target.execute(again, row[:1]).fetchone() != row:
             strays.append(row)
     return count + sum(_keep_stray(target, table, row, types) for row in dict.fromkeys(strays))
+
+
+def _selection(source: sqlite3.Connection, table: str) -> str:
+    """The columns of a table, where a file of an older version may not have all of them."""
+    return ", ".join(
+        name if _compiles(source, f"SELECT {name} FROM {table}") else f"{instead} AS {name}"
+        for name, instead in ((each, _ABSENT.get(each, "NULL")) for each in _COLUMNS[table])
+    )
+
+
+def _compiles(source: sqlite3.Connection, sql: str) -> bool:
+    try:
+        source.execute(f"{sql} LIMIT 0")
+    except sqlite3.Error as error:
+        return "no such column" not in str(error)
+    return True
 
 
 def _keep_stray(
@@ -153,7 +175,8 @@ def _keep_stray(
         known = target.execute(f"SELECT 1 FROM {QUEUE} WHERE data = ? LIMIT 1", row[1:2])
         if known.fetchone():  # the same row, read once under an id that is not its own
             return False
-        sql = f"INSERT INTO {QUEUE} (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)"
+        columns = ", ".join(list(_COLUMNS[QUEUE])[1:])
+        sql = f"INSERT INTO {QUEUE} ({columns}) VALUES ({','.join('?' * len(row[1:]))})"
         target.execute(sql, row[1:])
         return True
     bury(target, [Row(*row)], _UNREADABLE)
@@ -213,10 +236,12 @@ def _copy_meta(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
 
 
 def _copy_marks(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    columns = "first_id, last_id, row_count, identity, batch_key"
+    columns = "first_id, last_id, row_count, identity, batch_key, assigned"
+    is_old = not _compiles(source, "SELECT assigned FROM in_flight")
     with suppress(sqlite3.Error):
-        rows = source.execute(f"SELECT {columns} FROM in_flight").fetchall()
-        target.executemany(f"INSERT INTO in_flight ({columns}) VALUES (?, ?, ?, ?, ?)", rows)
+        found = columns.replace("assigned", "''") if is_old else columns
+        rows = source.execute(f"SELECT {found} FROM in_flight").fetchall()
+        target.executemany(f"INSERT INTO in_flight ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def _set_last_id(target: sqlite3.Connection, last_id: int) -> None:

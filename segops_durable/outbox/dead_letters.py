@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from segops_durable.clock import Moment
 from segops_durable.errors import ConfigurationError
 from segops_durable.outbox.event_queue import QUEUE
 from segops_durable.outbox.letters import Cause, DeadLetter, Letter, letter_from_row
@@ -30,7 +31,9 @@ SELECT _id, data, tracked_at, died_at, cause, reason, status, answer FROM dead_l
 WHERE _id > ? ORDER BY _id LIMIT ?
 """
 _UNDELIVERED_IDS = "SELECT _id FROM dead_letters WHERE cause IN (?, ?) ORDER BY _id"
-_PUT_BACK = f"INSERT INTO {QUEUE} (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)"
+_PUT_BACK = f"""
+INSERT INTO {QUEUE} (data, timestamp, crc, identity, uptime, boot) VALUES (?, ?, ?, ?, ?, ?)
+"""
 
 
 def bury(writer: sqlite3.Connection, rows: Sequence[Row], letter: Letter) -> None:
@@ -90,7 +93,8 @@ class DeadLetters:
                 f" WHERE _id IN ({_marks(chosen)}) ORDER BY _id",
                 chosen,
             ).fetchall()
-            writer.executemany(_PUT_BACK, [new_row(*row) for row in found])
+            rows = [new_row(data, Moment(wall), identity) for data, wall, identity in found]
+            writer.executemany(_PUT_BACK, rows)
 
         return self._remove(ids, put_back)
 

@@ -32,9 +32,9 @@ LAST_ID = f"""SELECT max(
 """The newest id ever given to a row."""
 
 SHAPE = (
-    f"SELECT _id, data, timestamp, crc, identity FROM {QUEUE} LIMIT 0",
+    f"SELECT _id, data, timestamp, crc, identity, uptime, boot FROM {QUEUE} LIMIT 0",
     "SELECT name, value FROM meta LIMIT 0",
-    "SELECT first_id, last_id, row_count, identity, batch_key FROM in_flight LIMIT 0",
+    "SELECT first_id, last_id, row_count, identity, batch_key, assigned FROM in_flight LIMIT 0",
     "SELECT _id, row_id, data, identity, tracked_at FROM dead_letters LIMIT 0",
     "SELECT died_at, reason, status, answer, cause FROM dead_letters LIMIT 0",
 )
@@ -91,7 +91,14 @@ UPDATE dead_letters SET cause = 'damaged' WHERE status IS NULL;
 
 _WITH_DROPS = "ALTER TABLE tally ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;"
 
-UPGRADES = (_FIRST_SCHEMA, _WITH_CAUSES, _WITH_DROPS)
+_WITH_UPTIMES = f"""
+ALTER TABLE {QUEUE} ADD COLUMN uptime REAL;
+ALTER TABLE {QUEUE} ADD COLUMN boot INTEGER;
+ALTER TABLE in_flight ADD COLUMN assigned TEXT NOT NULL DEFAULT '';
+CREATE INDEX in_flight_identity ON in_flight (identity, first_id);
+"""
+
+UPGRADES = (_FIRST_SCHEMA, _WITH_CAUSES, _WITH_DROPS, _WITH_UPTIMES)
 """What makes each version of the schema out of the one before, from an empty file on."""
 
 SCHEMA_VERSION = len(UPGRADES)
@@ -118,7 +125,10 @@ class EventQueue(persistqueue.SQLiteQueue):
         "data BLOB NOT NULL, timestamp FLOAT NOT NULL, "
         "crc INTEGER NOT NULL, identity TEXT NOT NULL)"
     )
-    _SQL_INSERT = "INSERT INTO {table_name} (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)"
+    _SQL_INSERT = (
+        "INSERT INTO {table_name} (data, timestamp, crc, identity, uptime, boot)"
+        " VALUES (?, ?, ?, ?, ?, ?)"
+    )
 
     def __init__(self, path: Path, durability: Durability) -> None:
         self._durability = durability
@@ -150,7 +160,7 @@ class EventQueue(persistqueue.SQLiteQueue):
         row, and every time another thread may take it: with 16 threads that is a third of
         the throughput.
         """
-        more = ", (?, ?, ?, ?)" * (len(rows) - 1)
+        more = ", (?, ?, ?, ?, ?, ?)" * (len(rows) - 1)
         self.writer.execute(self._insert + more, tuple(chain.from_iterable(rows)))
 
     def _count(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import time
 from pathlib import Path
@@ -101,6 +102,11 @@ def set_aside(path: Path) -> Path:
             old.replace(new)
     sync_directory(path.parent)
     return aside
+
+
+def damaged_copies(path: Path) -> list[Path]:
+    """The files that `set_aside` has made of this one, oldest first."""
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-*"))
 
 
 def refuse_network_filesystem(path: Path) -> None:

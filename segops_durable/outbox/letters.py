@@ -75,7 +75,7 @@ def read_event(data: bytes) -> dict[str, Any] | None:
     """Read an event's bytes, or None where they are damaged."""
     try:
         event = json.loads(data)
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None
 

@@ -5,13 +5,14 @@ What it promises:
 1. When `append` returns, the events survive ``kill -9`` at any instant, and under
    ``durability="full"`` a power cut at any instant. If it raises, their fate is unknown,
    and never silently so.
-2. A row leaves for three reasons only: SegOps accepted it; it goes to the dead letters in the
+2. A row leaves for four reasons only: SegOps accepted it; it goes to the dead letters in the
    same transaction, because SegOps refused it for good or because it is not what was stored;
-   or a cap that the user set makes the oldest give way, which is counted. Nothing leaves the
-   dead letters but by the user's word.
+   a cap that the user set makes the oldest give way, which is counted; or the user has
+   everything of a person erased. Nothing leaves the dead letters but by the user's word.
 3. What is sent is what was stored, byte for byte, in batches that are written down before
    they are sent: a crash re-sends the batch that was in flight, unchanged, with its key. A
-   batch that is refused as a whole is halved, on disk.
+   batch that is refused as a whole is halved, on disk. Only the time of an event that did
+   not say its own may change before that, if the clock was set in the same boot.
 4. Any process may append. One at a time is the sender, and the kernel frees its place
    when it dies.
 5. Opening does not read the rows, however many wait; and it succeeds on a damaged file, which
@@ -23,20 +24,22 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import uuid
 import zlib
 from typing import TYPE_CHECKING
 
+from segops_durable.clock import Clock, Moment, corrected
 from segops_durable.errors import ConfigurationError
 from segops_durable.filelock import FileLock
+from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.batches import Batches
 from segops_durable.outbox.caps import NO_CAPS, Caps
 from segops_durable.outbox.commit import GroupCommit
 from segops_durable.outbox.dead_letters import DeadLetters
 from segops_durable.outbox.event_queue import ADD_LOST, LAST_ID, LOST, QUEUE
 from segops_durable.outbox.files import refuse_network_filesystem
-from segops_durable.outbox.rows import NO_IDENTITY, Batch, Counts, Settlement, Take, Taken, new_row
+from segops_durable.outbox.forgetting import forget
+from segops_durable.outbox.rows import Batch, Counts, Settlement, Take, Taken, new_row
 from segops_durable.outbox.store import Store
 
 if TYPE_CHECKING:
@@ -58,8 +61,10 @@ SELECT
     CAST(dropped AS INTEGER),
     ({LOST}),
     CAST(last_accepted_at AS REAL),
+    (SELECT count(*) FROM dead_letters),
     (SELECT CAST(timestamp AS REAL) FROM {QUEUE} ORDER BY _id LIMIT 1),
-    (SELECT count(*) FROM dead_letters)
+    (SELECT CAST(uptime AS REAL) FROM {QUEUE} ORDER BY _id LIMIT 1),
+    (SELECT CAST(boot AS INTEGER) FROM {QUEUE} ORDER BY _id LIMIT 1)
 FROM tally
 """
 
@@ -74,6 +79,7 @@ class Outbox:
         durability: ``full`` (power cuts) or ``normal`` (kills). Defaults to ``full``.
         caps: What it may hold. Defaults to no limit.
         allow_network_filesystem: Open the file wherever it is. Defaults to False.
+        clock: The time. Defaults to the machine's.
 
     Raises:
         StorageError: The file cannot be opened.
@@ -89,8 +95,10 @@ class Outbox:
         durability: Durability = "full",
         caps: Caps = NO_CAPS,
         allow_network_filesystem: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self.path = path
+        self._clock = clock or Clock()
         self._caps = caps
         self._api_url = api_url
         self._key_fingerprint = key_fingerprint
@@ -100,18 +108,29 @@ class Outbox:
             refuse_network_filesystem(path)
         self._store = Store(path, durability, self._bind)
         self._commit = GroupCommit(self._store, caps)
-        self._batches = Batches(self._store, lambda: self._uuid)
+        self._batches = Batches(self._store, lambda: self._uuid, self._clock)
         self.dead_letters = DeadLetters(self._store)
 
-    def append(self, events: Sequence[bytes], identity: str = NO_IDENTITY) -> None:
+    def append(
+        self,
+        events: Sequence[bytes],
+        identity: str = NO_IDENTITY,
+        moments: Sequence[Moment] | None = None,
+    ) -> None:
         """Store encoded events, all of them or none; durable when this returns.
+
+        Args:
+            events: The bytes that will be sent.
+            identity: Whose they are.
+            moments: When each was tracked; with an uptime where it does not say when it
+                occurred. Defaults to now, for all of them.
 
         Raises:
             StorageError: They could not be stored, or it is unknown whether they were.
             ClosedError: The outbox is closed, or was opened by another process.
         """
-        now = time.time()
-        self._commit.append([new_row(event, now, identity) for event in events])
+        times = moments or [Moment(self._clock.time())] * len(events)
+        self._commit.append(list(map(new_row, events, times, [identity] * len(events))))
 
     def try_become_sender(self) -> bool:
         """Become, or remain, the one sender among all processes; say whether that is so."""
@@ -132,20 +151,28 @@ class Outbox:
                 self._sender.close()
                 self._sender = None
 
+    def identities(self) -> list[str]:
+        """Whose events wait, those with the oldest first; `NO_IDENTITY` may be left out."""
+        return self._batches.identities()
+
     def take(self, take: Take) -> Taken:
-        """Take the next batch, marked in flight on disk. Only the sender may."""
+        """Take an identity's next batch, marked in flight on disk. Only the sender may."""
         return self._batches.take(take)
 
     def settle(self, settlement: Settlement, then: Take | None) -> Taken:
         """Remove an answered batch and take the next, if one is wanted, in one transaction."""
         return self._batches.settle(settlement, then)
 
-    def halve(self, batch: Batch, then: Take) -> Taken:
+    def assign(self, batch: Batch, identity: str) -> Batch:
+        """Write down as whose a batch of `WHOEVER` is sent; return it so."""
+        return self._batches.assign(batch, identity)
+
+    def halve(self, batch: Batch, then: Take | None) -> Taken:
         """Make two batches of one that was refused as a whole, and take the next."""
         return self._batches.halve(batch, then)
 
-    def release(self, batch: Batch, then: Take) -> Taken:
-        """Let a batch's rows be taken anew, in smaller batches, and take the next."""
+    def release(self, batch: Batch, then: Take | None) -> Taken:
+        """Let a batch's rows be taken anew, and take the next, if one is wanted."""
         return self._batches.release(batch, then)
 
     def keep_retry_at(self, unix_time: float) -> None:
@@ -165,7 +192,7 @@ class Outbox:
     def counts(self) -> Counts:
         """Say how the outbox stands; the cost does not grow with what waits."""
         found = self._store.read(_COUNTS)[0]
-        last_id, removed, accepted, dropped, lost, accepted_at, oldest_at, dead = found
+        last_id, removed, accepted, dropped, lost, accepted_at, dead, *oldest = found
         return Counts(
             pending=last_id - removed,
             dead=dead,
@@ -173,10 +200,19 @@ class Outbox:
             dropped_total=dropped,
             lost_total=lost,
             last_id=last_id,
-            oldest_at=oldest_at,
+            oldest_at=self._shown_now(*oldest),
             last_accepted_at=accepted_at,
             queue_bytes=self._store.size(),
         )
+
+    def count_of(self, identities: Sequence[str]) -> dict[str, int]:
+        """How many events of each of these identities wait; the cost grows with the answer."""
+        sql = f"SELECT count(*) FROM {QUEUE} WHERE identity = ?{{}}"
+        by_index = " AND identity <> ''"
+        return {
+            each: self._store.read(sql.format(by_index if each else ""), (each,))[0][0]
+            for each in identities
+        }
 
     def has_rows_up_to(self, row_id: int) -> bool:
         """Whether a row of that id or an older one still waits."""
@@ -187,6 +223,32 @@ class Outbox:
         sql = f"SELECT count(*) FROM {QUEUE} WHERE _id > ?"
         count: int = self._store.read(sql, (row_id,))[0][0]
         return count
+
+    def anonymous_id(self) -> str:
+        """The id of the device's visitor, which any process may have made anew."""
+        found = self._store.read("SELECT value FROM meta WHERE name = 'anonymous_id'")
+        anonymous_id: str = found[0][0]
+        return anonymous_id
+
+    def renew_anonymous_id(self) -> None:
+        """Make a new id: the next visitor is another person."""
+
+        def renew(writer: sqlite3.Connection) -> None:
+            meta = _meta(writer)
+            meta["anonymous_id"] = str(uuid.uuid4())
+            meta["check"] = _checksum(meta)
+            writer.executemany(_SET_META, meta.items())
+
+        self._store.transact(renew)
+
+    def forget(self, name: str) -> int:
+        """Erase all that waits of a person, and of their dead letters; return how many.
+
+        Raises:
+            StorageError: The file cannot be written, or its log is in use; then some of it
+                may still be on disk.
+        """
+        return forget(self._store, name)
 
     def look_after(self) -> None:
         """Notice a file that vanished or was replaced; for the sender, between batches."""
@@ -261,7 +323,16 @@ class Outbox:
             writer.execute("BEGIN IMMEDIATE")
             writer.executemany(_SET_META, ours.items())
             writer.execute("COMMIT")
-        self._uuid, self.anonymous_id = ours["uuid"], ours["anonymous_id"]
+        self._uuid = ours["uuid"]
+
+    def _shown_now(
+        self, wall: float | None, uptime: float | None, boot: int | None
+    ) -> float | None:
+        """When something happened, as far as is known now."""
+        if wall is None:
+            return None
+        now = corrected(Moment(wall, uptime, boot), self._clock.moment())
+        return wall if now is None else now
 
     def _set_meta(self, name: str, value: str) -> None:
         self._store.transact(lambda writer: writer.execute(_SET_META, (name, value)))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from segops_durable.clock import Moment
+from segops_durable.identity import NO_IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,9 +16,7 @@ if TYPE_CHECKING:
     from segops_durable.outbox.letters import Letter
 
 _BODY_START, _BODY_END = b'{"events":[', b"]}"
-
-NO_IDENTITY = ""
-"""The identity of events sent with a secret key: each speaks for its own user."""
+_STAMP = struct.Struct("<dq")
 
 
 class NewRow(NamedTuple):
@@ -24,16 +26,23 @@ class NewRow(NamedTuple):
     tracked_at: float
     crc: int
     identity: str
+    uptime: float | None
+    boot: int | None
 
 
-def new_row(data: bytes, tracked_at: float, identity: str = NO_IDENTITY) -> NewRow:
+def new_row(data: bytes, moment: Moment, identity: str) -> NewRow:
     """Make a row of an encoded event, with the checksum that will be verified on the way out."""
-    return NewRow(data, tracked_at, checksum(data, identity), identity)
+    wall, uptime, boot = moment
+    crc = checksum(data, identity, uptime, boot)
+    return NewRow(data, wall, crc, identity, uptime, boot)
 
 
-def checksum(data: bytes, identity: str) -> int:
-    """What notices a changed event, or one that would be attributed to somebody else."""
-    return zlib.crc32(identity.encode(), zlib.crc32(data))
+def checksum(data: bytes, identity: str, uptime: float | None, boot: int | None) -> int:
+    """What notices a changed event, a wrong time, or attribution to somebody else."""
+    crc = zlib.crc32(identity.encode(), zlib.crc32(data))
+    if uptime is None and boot is None:
+        return crc
+    return zlib.crc32(_STAMP.pack(uptime, boot), crc)
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,14 @@ class Row:
     tracked_at: float
     crc: int
     identity: str
+    uptime: float | None
+    boot: int | None
+
+    @property
+    def moment(self) -> Moment:
+        """When it was tracked; a damaged time of day is corrected from the other clock."""
+        known: object = self.tracked_at
+        return Moment(known if isinstance(known, float) else 0.0, self.uptime, self.boot)
 
     @property
     def is_intact(self) -> bool:
@@ -53,8 +70,8 @@ class Row:
         In a damaged file a value may be of any type, whatever the table says.
         """
         try:
-            return checksum(self.data, self.identity) == self.crc
-        except (TypeError, AttributeError):
+            return checksum(self.data, self.identity, self.uptime, self.boot) == self.crc
+        except (TypeError, AttributeError, struct.error):
             return False
 
 
@@ -71,15 +88,24 @@ class Batch:
     Attributes:
         rows: The events, oldest first, all of one identity.
         key: The ``Idempotency-Key``, the same at every attempt, also after a restart.
+        assigned: As whose events those of `WHOEVER` are sent; empty where that is open.
+        is_new: Whether it was made just now: nobody can have sent it before.
     """
 
     rows: tuple[Row, ...]
     key: str
+    assigned: str = ""
+    is_new: bool = False
 
     @property
     def identity(self) -> str:
         """Whose events these are; `NO_IDENTITY` under a secret key."""
         return self.rows[0].identity
+
+    @property
+    def sent_as(self) -> str:
+        """The identity that they are sent as."""
+        return self.assigned or self.identity
 
     @property
     def first_id(self) -> int:
@@ -123,17 +149,17 @@ class Take:
 
     Attributes:
         limit: Rows in a batch at most.
+        identity: Whose. Defaults to those of events under a secret key.
         minimum: Take none unless so many rows wait; a batch that was taken before is taken.
         max_bytes: Bytes of a new batch's body at most, unless one row alone has more; None
             for no limit.
-        skip: Identities to pass over.
         aside: Keys of batches to pass over.
     """
 
     limit: int
+    identity: str = NO_IDENTITY
     minimum: int = 1
     max_bytes: int | None = None
-    skip: Sequence[str] = ()
     aside: Sequence[str] = ()
 
 

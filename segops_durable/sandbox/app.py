@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from dataclasses import asdict
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -77,6 +78,11 @@ class App:
         """Wrap a handler with the faults, the rate limit and the errors of the API."""
 
         async def serve(request: Request) -> Response:
+            response = await answer(request)
+            response.headers["Date"] = formatdate(self.settings.now(), usegmt=True)
+            return response
+
+        async def answer(request: Request) -> Response:
             self.arrived.set()
             faults = self.faults.strike()
             try:

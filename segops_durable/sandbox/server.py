@@ -145,6 +145,7 @@ class Sandbox:
             lifespan="off",
             log_config=None,
             access_log=False,
+            date_header=False,  # the app sets it, by a clock that may be set wrong
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         return _Server(config)

@@ -14,6 +14,7 @@ PLANS: dict[str, int | None] = {"none": None, "starter": 60, "growth": 300, "sca
 """API calls a minute. The numbers are SegOps' own; the names are this sandbox's."""
 
 _WINDOW_SECONDS = 60.0
+_FARTHEST = 86_400.0 * 366
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +26,14 @@ class Settings:
         require_signed: Refuse sessions for a `user_id` without a signature. Defaults to False.
         revoked_keys: API keys that get 401. Defaults to none.
         token_seconds: How long a session token lives. Defaults to 15 minutes, as documented.
+        clock_offset: Seconds that the server's clock is ahead. Defaults to 0.
     """
 
     plan: str = "none"
     require_signed: bool = False
     revoked_keys: list[str] = field(default_factory=list)
     token_seconds: float = 900.0
+    clock_offset: float = 0.0
 
     def __post_init__(self) -> None:
         if self.plan not in PLANS:
@@ -42,6 +45,11 @@ class Settings:
         if not isinstance(self.revoked_keys, list):
             raise BadFieldError("revoked_keys", f"must be a list, got {self.revoked_keys!r}")
         check_number("token_seconds", self.token_seconds, 0, 86_400)
+        check_number("clock_offset", self.clock_offset, -_FARTHEST, _FARTHEST)
+
+    def now(self) -> float:
+        """The server's clock, in Unix time."""
+        return time.time() + self.clock_offset
 
 
 class RateLimit:

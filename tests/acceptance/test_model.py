@@ -92,7 +92,10 @@ class Life(RuleBasedStateMachine):
             on_error=lambda _error: None,
         )
         outbox = Outbox(
-            queue_path, api_url=options.api_url, key_fingerprint=options.key_fingerprint
+            queue_path,
+            api_url=options.api_url,
+            key_fingerprint=options.key_fingerprint,
+            clock=self.clock,
         )
         self.rig = Rig(outbox, Delivery(options, outbox, self.clock), self.clock, [])
 

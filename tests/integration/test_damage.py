@@ -61,7 +61,7 @@ def readable(path: Path) -> set[bytes]:
     found: set[bytes] = set()
 
     def read(first: int, last: int) -> None:
-        sql = "SELECT data, crc, identity FROM queue_outbox WHERE _id BETWEEN ? AND ?"
+        sql = "SELECT data, crc, identity, uptime, boot FROM queue_outbox WHERE _id BETWEEN ? AND ?"
         try:
             rows = file.execute(sql, (first, last)).fetchall()
         except sqlite3.Error:
@@ -70,9 +70,9 @@ def readable(path: Path) -> set[bytes]:
                 read(first, middle)
                 read(middle + 1, last)
             return
-        for data, crc, identity in rows:
+        for data, crc, identity, *stamp in rows:
             if isinstance(data, bytes) and isinstance(identity, str):
-                found.update([data] if checksum(data, identity) == crc else [])
+                found.update([data] if checksum(data, identity, *stamp) == crc else [])
 
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as file:
         for start in range(1, ROWS + 1, 250):

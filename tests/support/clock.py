@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 class MovableClock(Clock):
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self._now = now
+        self._ahead = 0.0
         self._lock = threading.Lock()
+
+    def set(self, ahead: float) -> None:
+        """Set the time of day, which moves nothing else: so many seconds ahead of the truth."""
+        self._ahead = ahead
 
     def move(self, seconds: float) -> None:
         with self._lock:
@@ -23,8 +28,11 @@ class MovableClock(Clock):
     def monotonic(self) -> float:
         return self._now
 
-    def time(self) -> float:
+    def uptime(self) -> float:
         return self._now
+
+    def time(self) -> float:
+        return self._now + self._ahead
 
     def sleep(self, stop: threading.Event, seconds: float) -> bool:
         if not stop.is_set():
