@@ -236,6 +236,8 @@ class Sender:
                 taken = self._outbox.take(following)
             elif (taken := self._take_suspect(this)) is None:
                 self._end_well()
+        if taken is not None and taken.batch is not None:  # stopped before it was sent
+            self._give_back(taken.batch, None)
 
     def _take_suspect(self, this: _Round, *, if_full: bool = False) -> Taken | None:
         """Take a suspect whose time has come; None if there is none."""

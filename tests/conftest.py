@@ -9,6 +9,7 @@ import pytest
 
 from segops_durable import SegOpsClient, SegOpsError
 from segops_durable.delivery import Delivery
+from segops_durable.intake import Intake
 from segops_durable.options import Options
 from segops_durable.outbox import Outbox
 from segops_durable.sandbox import Sandbox
@@ -78,11 +79,8 @@ def make_rig(queue_path: Path) -> Iterator[Callable[..., Rig]]:
 
         def make(api_url: str, clock: MovableClock | None = None, **options: Any) -> Rig:
             told: list[SegOpsError] = []
-            chosen = Options(
-                api_url=api_url,
-                api_key="sk_test",
-                **{"queue_path": queue_path, "on_error": told.append, **options},
-            )
+            ours = {"api_key": "sk_test", "queue_path": queue_path, "on_error": told.append}
+            chosen = Options(api_url=api_url, **{**ours, **options})
             clock = clock or MovableClock()
             outbox = Outbox(
                 chosen.outbox_path,
@@ -90,7 +88,8 @@ def make_rig(queue_path: Path) -> Iterator[Callable[..., Rig]]:
                 key_fingerprint=chosen.key_fingerprint,
                 clock=clock,
             )
-            rig = Rig(outbox, Delivery(chosen, outbox, clock), clock, told)
+            intake = Intake(outbox, chosen, clock)
+            rig = Rig(outbox, Delivery(chosen, outbox, clock), clock, told, intake)
             rigs.callback(rig.close)
             return rig
 

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from segops_durable import Cause
 from segops_durable.delivery import Delivery
+from segops_durable.intake import Intake
 from segops_durable.options import Options
 from segops_durable.outbox import Outbox
 from support.clock import MovableClock
@@ -97,7 +98,8 @@ class Life(RuleBasedStateMachine):
             key_fingerprint=options.key_fingerprint,
             clock=self.clock,
         )
-        self.rig = Rig(outbox, Delivery(options, outbox, self.clock), self.clock, [])
+        delivery = Delivery(options, outbox, self.clock)
+        self.rig = Rig(outbox, delivery, self.clock, [], Intake(outbox, options, self.clock))
 
     @rule(count=some.integers(1, 20))
     def track(self, count: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segops_durable import DamagedOutboxError, ReplacedOutboxError, StorageError
+from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox import Cause, Outbox, Take
 from segops_durable.outbox.rows import Settlement, checksum
 from support.events import numbers, track
@@ -49,10 +50,16 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[bytes]
 def drain(outbox: Outbox) -> tuple[set[bytes], set[bytes]]:
     """Settle all that waits; return what was sent, and what is in the dead letters."""
     sent: set[bytes] = set()
-    batch = outbox.take(Take(2000)).batch
-    while batch is not None:
-        sent |= {row.data for row in batch.rows}
-        batch = outbox.settle(Settlement(batch, len(batch.rows)), Take(2000)).batch
+    is_promising = True
+    while is_promising:
+        is_promising = False
+        for identity in {*outbox.identities(), NO_IDENTITY}:
+            batch = outbox.take(Take(2000, identity)).batch
+            while batch is not None:
+                is_promising = True
+                sent |= {row.data for row in batch.rows}
+                done = Settlement(batch, len(batch.rows))
+                batch = outbox.settle(done, Take(2000, identity)).batch
     return sent, {letter.data for letter in outbox.dead_letters}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from segops_durable.clock import Clock
+from segops_durable.clock import Clock, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +15,7 @@ class MovableClock(Clock):
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self._now = now
         self._ahead = 0.0
+        self.boot = 1
         self._lock = threading.Lock()
 
     def set(self, ahead: float) -> None:
@@ -33,6 +34,9 @@ class MovableClock(Clock):
 
     def time(self) -> float:
         return self._now + self._ahead
+
+    def moment(self) -> Moment:
+        return Moment(self.time(), self.uptime(), self.boot)
 
     def sleep(self, stop: threading.Event, seconds: float) -> bool:
         if not stop.is_set():

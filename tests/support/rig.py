@@ -9,8 +9,9 @@ from segops_durable.events import encode_event
 from support.events import numbered
 
 if TYPE_CHECKING:
-    from segops_durable import SegOpsError
+    from segops_durable import Event, SegOpsError
     from segops_durable.delivery import Delivery
+    from segops_durable.intake import Intake
     from segops_durable.outbox import Outbox
     from support.clock import MovableClock
 
@@ -23,6 +24,7 @@ class Rig:
     delivery: Delivery
     clock: MovableClock
     told: list[SegOpsError]
+    intake: Intake
 
     @property
     def state(self) -> str:
@@ -31,6 +33,10 @@ class Rig:
     def append(self, count: int, first: int = 0) -> None:
         """Store numbered events in one go."""
         self.outbox.append([encode_event(event) for event in numbered(count, first)])
+
+    def track(self, *events: Event) -> None:
+        """Store events as a client does: for whoever uses the device now."""
+        self.intake.store(events, self.delivery)
 
     def round(self, *, is_asked_for: bool = False) -> None:
         """Run one round, here and now."""

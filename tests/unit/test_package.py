@@ -43,6 +43,7 @@ def test_the_public_names_are_pinned() -> None:
         "WrongAddressError",
         "__version__",
         "sign_user_id",
+        "verify_user_id",
     ]
     assert set(segops.__all__) <= set(segops_durable.__all__)
     for name in segops_durable.__all__:
