@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 
 import click
 
 from segops_durable._version import __version__
+from segops_durable.errors import ConfigurationError
+from segops_durable.signing import sign_user_id
 
+_SECRET_VARIABLE = "SEGOPS_HMAC_SECRET"  # noqa: S105 - the name of a variable
 _SANDBOX_EXTRA = 'this command needs: pip install "segops-durable[sandbox]"'
 
 
@@ -45,6 +50,34 @@ def sandbox(host: str, port: int, store: str | None) -> None:
         local.run(lambda: click.echo(f"SegOps sandbox on {local.url} - Ctrl-C stops it"))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+@run.command()
+@click.argument("user_id")
+@click.option("--ts", type=int, help="Unix time in seconds. Defaults to now.")
+def sign(user_id: str, ts: int | None) -> None:
+    """Sign USER_ID for a public key, as a backend does; prints JSON.
+
+    The key's HMAC secret is read from the environment variable SEGOPS_HMAC_SECRET or, if
+    that is not set, from standard input: an argument could be seen by every process.
+
+    \b
+    Example:
+      SEGOPS_HMAC_SECRET=$(cat secret.hex) segops-durable sign user-123
+      segops-durable sign user-123 < secret.hex
+    """  # noqa: D301 - \b is click's mark for lines to leave alone
+    try:
+        signed = sign_user_id(_hmac_secret(), user_id, ts)
+    except ConfigurationError as error:
+        raise click.UsageError(f"the HMAC secret is wrong: {error}") from None
+    click.echo(json.dumps(signed))
+
+
+def _hmac_secret() -> str:
+    secret = os.environ.get(_SECRET_VARIABLE)
+    if secret is None and sys.stdin.isatty():
+        secret = click.prompt("HMAC secret (hexadecimal)", hide_input=True, err=True)
+    return (sys.stdin.readline() if secret is None else str(secret)).strip()
 
 
 @run.command()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from segops_durable import __main__, __version__
+from segops_durable import __main__, __version__, sign_user_id
 from segops_durable.cli import run
 
 if TYPE_CHECKING:
@@ -73,3 +75,34 @@ def test_the_module_and_the_script_are_the_same_command() -> None:
     assert callable(__main__.main)
     result = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
     assert __version__ in result.stdout
+
+
+SECRET = "5e" * 32
+
+
+@pytest.mark.parametrize("is_in_environment", [True, False])
+def test_sign_signs_with_a_secret_from_the_environment_or_from_standard_input(
+    is_in_environment: bool,
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if "SEGOPS" not in name}
+    if is_in_environment:
+        environment["SEGOPS_HMAC_SECRET"] = SECRET
+    found = subprocess.run(
+        [*COMMAND, "sign", "ann", "--ts", "1800000000"],
+        input="" if is_in_environment else f"{SECRET}\n",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(found.stdout) == sign_user_id(SECRET, "ann", 1_800_000_000)
+
+
+@pytest.mark.parametrize("secret", ["", "not hexadecimal"])
+def test_sign_refuses_what_is_no_secret_without_repeating_it(secret: str) -> None:
+    found = subprocess.run(
+        [*COMMAND, "sign", "ann"], input=secret, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 2
+    assert "the HMAC secret is wrong: secret_hex must" in found.stderr
+    assert "not hexadecimal" not in found.stderr
