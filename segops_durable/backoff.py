@@ -36,7 +36,7 @@ def send_with_retries(
     max_retries: int,
     stop: threading.Event,
     clock: Clock,
-) -> tuple[_T, int]:
+) -> _T:
     """Call `send` until it is not worth retrying, retries run out, or `stop` is set.
 
     Args:
@@ -47,7 +47,7 @@ def send_with_retries(
         clock: What the waits go by.
 
     Returns:
-        The last attempt's outcome, and how many attempts there were.
+        The last attempt's outcome.
     """
 
     def wait(seconds: float) -> None:
@@ -63,8 +63,7 @@ def send_with_retries(
         reraise=True,
     )
     outcome: _T = retrying(send)
-    attempts: int = retrying.statistics["attempt_number"]
-    return outcome, attempts
+    return outcome
 
 
 def _last_outcome(state: tenacity.RetryCallState) -> object:

@@ -28,19 +28,11 @@ from segops_durable.backoff import (
     retry_after_seconds,
     send_with_retries,
 )
-from segops_durable.errors import DamagedEventError, IdentityError, SkippedEventsError
-from segops_durable.identity import NO_IDENTITY, WHOEVER, name_of
+from segops_durable.errors import DamagedEventError, IdentityError
+from segops_durable.identity import NO_IDENTITY, WHOEVER
 from segops_durable.limits import BodyLimit
-from segops_durable.outbox import (
-    Batch,
-    Cause,
-    Letter,
-    Outbox,
-    Settlement,
-    Take,
-    Taken,
-    read_event,
-)
+from segops_durable.outbox import Batch, Outbox, Settlement, Take, Taken
+from segops_durable.outcome import Outcome
 from segops_durable.status import State
 from segops_durable.suspects import Suspects
 from segops_durable.turns import Turns
@@ -66,7 +58,7 @@ _STATES = {
     Meaning.WRONG_ADDRESS: State.UNAUTHORISED,
     Meaning.NOT_SEGOPS: State.NOT_SEGOPS,
 }
-_CAUSES = {Meaning.REFUSED: Cause.REFUSED, Meaning.TOO_LARGE: Cause.TOO_LARGE}
+_REFUSED = {Meaning.REFUSED, Meaning.TOO_LARGE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,37 +257,36 @@ class Sender:
 
     def _deliver(self, batch: Batch, this: _Round) -> Taken | None:
         """Send a batch and act on the verdict; return the next, or None to end the round."""
-        batch, verdict, attempts = self._send(batch, this)
-        if verdict.meaning is Meaning.ACCEPTED:
-            return self._accept(batch, verdict, attempts, this)
-        if verdict.meaning in _CAUSES:
-            return self._refuse(batch, verdict, attempts, this)
-        if verdict.meaning is Meaning.IDENTITY:
-            return self._pass_over(batch, verdict, attempts, this)
-        if verdict.is_unsent:
-            return self._give_up(batch, verdict, attempts, this)
-        if verdict.meaning in _THE_WAY:
-            return self._suspect(batch, verdict, attempts, this)
-        self._wait(batch, verdict, attempts)
+        outcome = self._send(batch, this)
+        if outcome.meaning is Meaning.ACCEPTED:
+            return self._accept(outcome, this)
+        if outcome.meaning in _REFUSED:
+            return self._refuse(outcome, this)
+        if outcome.meaning is Meaning.IDENTITY:
+            return self._pass_over(outcome, this)
+        if outcome.verdict.is_unsent:
+            return self._give_up(outcome, this)
+        if outcome.meaning in _THE_WAY:
+            return self._suspect(outcome, this)
+        self._wait(outcome)
         return None
 
-    def _send(self, batch: Batch, this: _Round) -> tuple[Batch, Verdict, int]:
+    def _send(self, batch: Batch, this: _Round) -> Outcome:
         """Send with retries, but in an outage, or for a suspect, with a single attempt."""
         if batch.sent_as == WHOEVER and self._users is not None:
             try:
                 batch = self._outbox.assign(batch, self._users.current().identity)
             except IdentityError as error:
-                return batch, Verdict(Meaning.IDENTITY, detail=error.message, is_unsent=True), 0
-        is_unsent = True
+                verdict = Verdict(Meaning.IDENTITY, detail=error.message, is_unsent=True)
+                return Outcome(batch, verdict, 0)
+        verdicts: list[Verdict] = []
 
         def send() -> Verdict:
-            nonlocal is_unsent
-            verdict = self._transport.send(batch)
-            is_unsent = is_unsent and verdict.is_unsent
-            return verdict
+            verdicts.append(self._transport.send(batch))
+            return verdicts[-1]
 
         is_first_failure = not self._pause.failures and batch.key not in self._suspects
-        verdict, attempts = send_with_retries(
+        verdict = send_with_retries(
             send,
             is_worth_retrying=lambda verdict: (
                 verdict.meaning in _THE_WAY and verdict.retry_after is None
@@ -304,112 +295,102 @@ class Sender:
             stop=self._stop,
             clock=self._clock,
         )
-        return batch, replace(verdict, is_unsent=is_unsent), attempts
+        is_unsent = all(each.is_unsent for each in verdicts)
+        return Outcome(batch, replace(verdict, is_unsent=is_unsent), len(verdicts))
 
-    def _accept(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken:
-        """Settle an accepted batch; one with skipped events is kept in the dead letters.
-
-        SegOps does not say which events it skipped, so the copy is of the whole batch.
-        """
-        size = len(batch.rows)
-        self._answered(batch, this)
-        self._body_limit.accept(batch.size)
-        letter = _skipped(verdict, size) if verdict.skipped else None
-        settlement = Settlement(batch, accepted=size - verdict.skipped, letter=letter)
+    def _accept(self, outcome: Outcome, this: _Round) -> Taken:
+        """Settle an accepted batch."""
+        self._answered(outcome.batch, this)
+        self._body_limit.accept(outcome.batch.size)
+        settlement, error = outcome.accepted()
         taken = self._settle(settlement, this)
-        if letter is not None:
-            error = SkippedEventsError(
-                f"SegOps skipped events: {letter.reason}",
-                batch_size=size,
-                attempts=attempts,
-                status=verdict.status,
-                events=_events(batch),
-                hint="The batch is kept in the dead letters",
-            )
-            error.skipped = verdict.skipped
+        if error is not None:
             self._report(error)
         return taken
 
-    def _refuse(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken:
+    def _refuse(self, outcome: Outcome, this: _Round) -> Taken:
         """Divide a refused batch; one event alone goes to the dead letters."""
+        batch = outcome.batch
         self._answered(batch, this)
-        if verdict.meaning is Meaning.TOO_LARGE:
+        if outcome.meaning is Meaning.TOO_LARGE:
             self._body_limit.refuse(batch.size)
             this.minimum = 1  # the remainder of a full batch is not one
         if len(batch.rows) > 1:
             divide = (
                 self._outbox.release  # it is taken anew, by the limit
-                if verdict.meaning is Meaning.TOO_LARGE
+                if outcome.meaning is Meaning.TOO_LARGE
                 else self._outbox.halve
             )
             return divide(batch, self._next(this))
-        error = verdict.as_error(batch_size=1, attempts=attempts, events=_events(batch))
-        letter = Letter(_CAUSES[verdict.meaning], error.message, verdict.status, verdict.detail)
-        taken = self._settle(Settlement(batch, 0, letter), this)
+        settlement, error = outcome.refused()
+        taken = self._settle(settlement, this)
         self._report(error)
         return taken
 
-    def _pass_over(
-        self, batch: Batch, verdict: Verdict, attempts: int, this: _Round
-    ) -> Taken | None:
+    def _pass_over(self, outcome: Outcome, this: _Round) -> Taken | None:
         """Hold these events' user, and go on with the others."""
-        self._hold(batch, verdict, attempts)
-        this.refusals += verdict.status is not None
+        self._hold(outcome)
+        this.refusals += outcome.verdict.status is not None
         if this.refusals < MOST_REFUSALS:
-            return self._give_back(batch, self._next(this))
-        self._give_back(batch, None)
+            return self._give_back(outcome.batch, self._next(this))
+        self._give_back(outcome.batch, None)
         self.state = State.UNAUTHORISED
         return None
 
-    def _give_up(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken | None:
+    def _give_up(self, outcome: Outcome, this: _Round) -> Taken | None:
         """End the round, as nothing left; go on if it is the trouble of one user's session."""
+        batch, verdict = outcome.batch, outcome.verdict
         is_one_users = this.is_open or self._turns.is_held(batch.identity)
         if verdict.meaning in _THE_WAY and verdict.status is not None and is_one_users:
-            self._hold(batch, verdict, attempts)
+            self._hold(outcome)
             return self._give_back(batch, self._next(this))
         self._give_back(batch, None)
         if not self._stop.is_set():
-            self._wait(batch, verdict, attempts)
+            self._wait(outcome)
         return None
 
     def _give_back(self, batch: Batch, then: Take | None) -> Taken:
         """Let the rows of a batch that never left be taken anew; take the next."""
         if batch.is_new:
             return self._outbox.release(batch, then)
-        return Taken(None) if then is None else self._outbox.take(then)
+        return self._take(then)
 
-    def _hold(self, batch: Batch, verdict: Verdict, attempts: int) -> None:
-        if self._turns.hold(batch.identity, verdict):  # told of once
-            self._report_verdict(batch, verdict, attempts)
+    def _hold(self, outcome: Outcome) -> None:
+        if self._turns.hold(outcome.batch.identity, outcome.verdict):  # told of once
+            self._report(outcome.as_error(self.retry_at))
 
-    def _suspect(self, batch: Batch, verdict: Verdict, attempts: int, this: _Round) -> Taken | None:
+    def _suspect(self, outcome: Outcome, this: _Round) -> Taken | None:
         """Put a failed batch aside; end the round unless others are known to get through."""
         if self._stop.is_set():  # the attempt may have been cut short
             return None
+        batch = outcome.batch
         if not self._suspects.fail(batch.key, batch.identity):
-            self._wait(batch, verdict, attempts)
+            self._wait(outcome)
             return None
-        self.state = _STATES.get(verdict.meaning, State.BACKING_OFF)
-        self._order(verdict)
-        self._report_verdict(batch, verdict, attempts)
+        self.state = _STATES.get(outcome.meaning, State.BACKING_OFF)
+        self._order(outcome.verdict)
+        self._report(outcome.as_error(self.retry_at))
         if self._pause.is_ordered:
             return None
         if len(batch.rows) > 1 and self._suspects.is_to_be_halved(batch.key):
             self._suspects.drop(batch.key)
             self._turns.begin()  # a half may do better
             return self._outbox.halve(batch, self._next(this))
-        following = self._next(this)
-        return Taken(None) if following is None else self._outbox.take(following)
+        return self._take(self._next(this))
 
-    def _wait(self, batch: Batch, verdict: Verdict, attempts: int) -> None:
+    def _take(self, take: Take | None) -> Taken:
+        return Taken(None) if take is None else self._outbox.take(take)
+
+    def _wait(self, outcome: Outcome) -> None:
         """End the round. Whatever was not accepted stays, as the same batch."""
+        verdict = outcome.verdict
         self.state = _STATES.get(verdict.meaning, State.BACKING_OFF)
         is_blocked = verdict.meaning in _BLOCKED
         self._pause.lengthen(LONGEST_BLOCKED_PAUSE if is_blocked else LONGEST_PAUSE)
         self._order(verdict)
         news = (verdict.meaning, verdict.status)
         if not is_blocked or news != self._told:  # it takes a person to mend: tell once
-            self._report_verdict(batch, verdict, attempts)
+            self._report(outcome.as_error(self.retry_at))
         self._told = news
 
     def _order(self, verdict: Verdict) -> None:
@@ -439,14 +420,6 @@ class Sender:
         if not self._suspects:
             self._pause.reset()
 
-    def _report_verdict(self, batch: Batch, verdict: Verdict, attempts: int) -> None:
-        error = verdict.as_error(
-            batch_size=len(batch.rows), attempts=attempts, retry_at=self.retry_at
-        )
-        if isinstance(error, IdentityError):
-            error.identity = name_of(batch.sent_as)
-        self._report(error)
-
     def _report_damage(self, taken: Taken) -> None:
         if taken.damaged:
             self._report(
@@ -459,16 +432,3 @@ class Sender:
 
     def _moment(self, seconds: float) -> datetime:
         return datetime.fromtimestamp(self._clock.time() + seconds, timezone.utc)
-
-
-def _skipped(verdict: Verdict, size: int) -> Letter:
-    """Why a batch with skipped events is kept: all were skipped, or nobody knows which."""
-    if verdict.skipped == size:
-        return Letter(Cause.REFUSED, f"all {size} events were refused", verdict.status)
-    reason = f"{verdict.skipped} of {size} refused, the server does not say which"
-    return Letter(Cause.SKIPPED, reason, verdict.status)
-
-
-def _events(batch: Batch) -> list[dict[str, object]]:
-    """The events of a batch, for an error that is about them."""
-    return [event for row in batch.rows if (event := read_event(row.data)) is not None]

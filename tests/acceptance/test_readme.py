@@ -3,8 +3,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from segops_durable import sign_user_id
+from segops_durable.sandbox import HMAC_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,15 +17,15 @@ if TYPE_CHECKING:
 
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
+    from segops_durable.signing import SignedUserId
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+QUICKSTART, ON_A_SHARED_DEVICE, DEAD_LETTERS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_example_runs_as_it_stands(sandbox: Sandbox, tmp_path: Path) -> None:
-    example, _ = EXAMPLES
-    assert len([line for line in example.splitlines() if line]) <= 10
-    example = example.replace("https://api.segops.ai", sandbox.url)
+    assert len([line for line in QUICKSTART.splitlines() if line]) <= 10
+    example = QUICKSTART.replace("https://api.segops.ai", sandbox.url)
     result = subprocess.run(
         [sys.executable, "-c", example],
         env={"XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path), "PATH": ""},
@@ -45,11 +49,45 @@ def test_the_dead_letters_example_runs_as_it_stands(
     client.track(user_id="u", event_type="page_viewed", payload={"screen": "Pricing"})
     assert client.flush(timeout=10).dead == 1
     sandbox.faults()
-    _, example = EXAMPLES
-    exec(example, {"client": client})
+    exec(DEAD_LETTERS, {"client": client})
     assert "1 Cause.REFUSED 400" in capsys.readouterr().out
     assert client.flush(timeout=10).ok
     assert len(sandbox.events()) == 1
+
+
+class App:
+    """What the example on shared devices takes for granted."""
+
+    def __init__(self) -> None:
+        self.user: App.User | None = App.User("ann")
+        self.backend = self
+
+    @dataclass
+    class User:
+        id: str
+
+    def sign(self, user_id: str) -> SignedUserId:
+        return sign_user_id(HMAC_SECRET, user_id)
+
+
+def test_the_example_of_a_shared_device_runs_as_it_stands(
+    sandbox: Sandbox, default_directory: Path
+) -> None:
+    sandbox.configure(require_signed=True)
+    sandbox.stop()
+    names: dict[str, Any] = {"app": App()}
+    exec(ON_A_SHARED_DEVICE.replace("https://api.segops.ai", sandbox.url), names)
+    client: SegOpsClient = names["client"]
+    visitor = client.anonymous_id
+    client.track(user_id="ann", event_type="page_viewed")
+    names["log_out"]()
+    client.track(user_id="whoever", event_type="page_viewed")
+    sandbox.start()
+    assert client.flush(timeout=20).ok
+    assert [row["user_id"] for row in sandbox.events()] == ["ann", client.anonymous_id]
+    assert client.anonymous_id != visitor
+    client.shutdown()
+    assert default_directory.exists()
 
 
 def test_every_option_has_its_row() -> None:

@@ -38,7 +38,13 @@ def device() -> None:
             user_id_sig=signed["user_id_sig"],
             user_id_ts=signed["user_id_ts"],
         ),
+        user_context_for=lambda user_id: segops.UserContext(user_id) if user_id else None,
     )
+    client.reset()
+    erased: int = client.forget(client.anonymous_id)
+    held: int | None = client.stats().held.get("u")
+    is_right: bool = segops.verify_user_id("00", **signed)
+    print(erased, held, is_right)
     client.close()
 
 
