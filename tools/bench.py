@@ -53,15 +53,16 @@ def bare_commit(directory: Path) -> Iterator[Append]:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(
             "CREATE TABLE q (_id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB, timestamp FLOAT,"
-            " crc INTEGER, identity TEXT)"
+            " crc INTEGER, identity TEXT, uptime REAL, boot INTEGER)"
         )
         row = json.dumps(EVENT, separators=(",", ":")).encode()
 
         def append() -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(
-                "INSERT INTO q (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)",
-                (row, 0.0, 0, ""),
+                "INSERT INTO q (data, timestamp, crc, identity, uptime, boot)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (row, 0.0, 0, "", 0.0, 1 << 47),
             )
             connection.execute("COMMIT")
 

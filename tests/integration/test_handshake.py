@@ -279,6 +279,27 @@ def test_when_no_session_can_be_had_a_round_asks_once(make_rig: Callable[..., Ri
         assert len(segops.arrived) == 10
 
 
+def test_a_server_that_asks_for_patience_when_a_session_is_opened_gets_it(
+    make_rig: Callable[..., Rig],
+) -> None:
+    kiosk = Kiosk()
+    kiosk.user = "ann"
+    clock = MovableClock()
+    with Sessions(clock.time) as segops:
+        segops.moods["ann"] = answer(429, {"detail": "Slow down."}, {"Retry-After": "100"})
+        rig = make_rig(segops.url, clock, api_key="pk_test", get_user=kiosk.get_user)
+        rig.track(event("ann"))
+        for _ in range(10):
+            rig.round(is_asked_for=True)
+            clock.move(9.9)
+        assert len(segops.requests) == 1
+        assert rig.state == "rate_limited"
+        segops.moods.clear()
+        clock.move(1.1)
+        rig.round()
+        assert segops.arrived == [("ann", "ann")]
+
+
 def test_a_key_that_gets_no_session_for_anybody_is_not_tried_for_all_of_them_at_once(
     make_rig: Callable[..., Rig],
 ) -> None:
