@@ -488,6 +488,38 @@ def test_a_server_whose_clock_is_10_minutes_off_costs_no_mint(
     assert mints(sandbox) == 2
 
 
+@pytest.mark.parametrize(("lives", "renewed_after"), [(300, 240), (40, 20)])
+def test_a_token_is_renewed_a_minute_or_half_its_life_before_its_end(
+    make_rig: Callable[..., Rig], sandbox: Sandbox, lives: float, renewed_after: float
+) -> None:
+    sandbox.configure(token_seconds=lives)
+    rig = make_rig(sandbox.url, api_key="pk_test")
+    for after, count in ((0, 1), (renewed_after - 2, 1), (3, 2)):
+        rig.clock.move(after)
+        rig.track(event(None))
+        rig.round()
+        assert mints(sandbox) == count
+
+
+def test_a_token_that_was_forgotten_while_it_was_minted_is_not_kept(
+    make_rig: Callable[..., Rig],
+) -> None:
+    kiosk = Kiosk()
+    clock = MovableClock()
+
+    with Sessions(clock.time) as segops:
+        rig = make_rig(segops.url, clock, api_key="pk_test", get_user=kiosk.get_user)
+        kiosk.user = "ann"
+        handshake = rig.delivery.handshake
+        assert handshake is not None
+        segops.on_mint = handshake.forget
+        for count in (1, 2):
+            rig.track(event("ann"))
+            rig.round()
+            assert segops.mints == ["ann"] * count
+        assert segops.arrived == [("ann", "ann")] * 2
+
+
 def test_tokens_are_kept_for_a_bounded_number_of_people(make_rig: Callable[..., Rig]) -> None:
     kiosk = Kiosk()
     options = {"get_user": kiosk.get_user, "user_context_for": kiosk.user_context_for}

@@ -27,6 +27,7 @@ class Sessions(Peer):
         refused: Answers to give to the next batches, instead of accepting them.
         moods: What to answer to the mint of a user, instead of a token.
         on_batch: Called before each batch is answered.
+        on_mint: Called before each token is handed out.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -38,6 +39,7 @@ class Sessions(Peer):
         self.refused: list[bytes | None] = []
         self.moods: dict[str, bytes] = {}
         self.on_batch: Callable[[], object] = lambda: None
+        self.on_mint: Callable[[], object] = lambda: None
         self._valid: dict[str, tuple[str, float]] = {}
 
     def _serve_request(self, request: Request) -> bytes | None:
@@ -50,6 +52,7 @@ class Sessions(Peer):
         if uid in self.moods:
             return self.moods[uid]
         self.mints.append(uid)
+        self.on_mint()
         token = f"{uid}.{len(self.mints)}"
         end = self.now() + 900
         self._valid[token] = (uid, end)
