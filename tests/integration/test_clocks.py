@@ -17,6 +17,7 @@ from support.kiosk import Kiosk, event
 from support.peer import Peer, Request, answer
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from pathlib import Path
 
@@ -150,6 +151,30 @@ def test_a_batch_that_may_have_arrived_is_sent_again_as_it_was(
         lost, again = peer.requests
         assert (lost.key, lost.body) == (again.key, again.body)
         assert peer.accepted == {0: 1}
+
+
+def test_a_batch_that_may_have_arrived_stays_as_it_was_though_later_attempts_cannot_leave(
+    make_rig: Callable[..., Rig], sandbox: Sandbox
+) -> None:
+    class Clock(MovableClock):
+        def sleep(self, stop: threading.Event, seconds: float) -> bool:
+            sandbox.stop()  # between the first attempt, whose answer is lost, and the second
+            return super().sleep(stop, seconds)
+
+    sandbox.faults(reset="after", times=1)
+    rig = make_rig(sandbox.url, Clock(), max_retries=1)
+    rig.clock.set(IN_1970)
+    rig.track(plain(0))
+    rig.round()
+    rig.clock.set(0)
+    rig.next_round()
+    sandbox.start()
+    rig.clock.move(600)
+    rig.round(is_asked_for=True)
+    first, again = sandbox.events()
+    assert first["event"] == again["event"]
+    summary = sandbox.summary()
+    assert (summary["repeated_keys"], summary["conflicting_keys"]) == (1, 0)
 
 
 def test_a_dead_letter_has_the_bytes_that_were_sent(make_rig: Callable[..., Rig]) -> None:
