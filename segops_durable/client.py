@@ -16,7 +16,7 @@ from segops_durable.identity import name_of
 from segops_durable.intake import Intake
 from segops_durable.living import LivingDelivery
 from segops_durable.options import Durability, Options, Overflow, checked_path, options_from_env
-from segops_durable.outbox import Caps, Outbox, find_outbox, warn_of_leftovers
+from segops_durable.outbox import Caps, Checkpoint, Outbox, find_outbox, warn_of_leftovers
 from segops_durable.status import FlushResult, State, Stats
 
 if TYPE_CHECKING:
@@ -172,22 +172,36 @@ class SegOpsClient:
         """
         self._store([make_event(event, user_id, event_type, occurred_at, payload)])
 
-    def track_many(self, events: Iterable[Event | Mapping[str, Any]]) -> int:
+    def track_many(
+        self,
+        events: Iterable[Event | Mapping[str, Any]],
+        *,
+        checkpoint: tuple[str, Any] | None = None,
+    ) -> int:
         """Store many events, 500 to a transaction: each chunk is stored whole or not at all.
 
-        The chunks before a failing one stay stored.
+        The chunks before a failing one stay stored. With a checkpoint all events are stored
+        in one transaction with it, or none: a job that is killed at any instant and reads its
+        `checkpoint` when it starts again neither misses nor doubles an event.
 
         Args:
-            events: Events or dicts; an iterator is read as it goes.
+            events: Events or dicts; an iterator is read as it goes, with a checkpoint at once.
+            checkpoint: A job's name, and the position that it has reached with these events:
+                any value that JSON can carry. Defaults to none.
 
         Returns:
             How many were stored.
 
         Raises:
+            ConfigurationError: The checkpoint is not one.
             InvalidEventError: One of them cannot be sent; its chunk was not stored.
             StorageError: A chunk could not be stored, or it is unknown whether it was.
             ClosedError: The client is shut down.
         """
+        if checkpoint is not None:
+            whole = [make_event(event) for event in events]
+            self._store(whole, Checkpoint(*checkpoint))
+            return len(whole)
         stored = 0
         largest = min(CHUNK_ROWS, self._options.max_queue_events or CHUNK_ROWS)
         chunk: list[Event] = []
@@ -200,6 +214,20 @@ class SegOpsClient:
         if chunk:
             self._store(chunk)
         return stored + len(chunk)
+
+    def checkpoint(self, job: str) -> Any:  # noqa: ANN401 - whatever the job has stored
+        """The position that `track_many` has stored last for a job; None if there is none.
+
+        Args:
+            job: The job's name.
+
+        Raises:
+            ConfigurationError: The name is no text.
+            StorageError: The outbox cannot be read.
+            ClosedError: The client is shut down.
+        """
+        self._check_open()
+        return self._outbox.checkpoint(job)
 
     def identify(
         self,
@@ -440,9 +468,9 @@ class SegOpsClient:
         if self._closing:
             raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")
 
-    def _store(self, events: list[Event]) -> None:
+    def _store(self, events: list[Event], checkpoint: Checkpoint | None = None) -> None:
         self._check_open()
-        self._intake.store(events, self._living.current)
+        self._intake.store(events, self._living.current, checkpoint)
 
     def _at_exit(self) -> None:
         # a child that did not use the client has nothing to send

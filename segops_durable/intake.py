@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from segops_durable.delivery import Delivery
     from segops_durable.events import Event
     from segops_durable.options import Options
-    from segops_durable.outbox import Outbox
+    from segops_durable.outbox import Checkpoint, Outbox
 
 
 class Intake:
@@ -40,13 +40,16 @@ class Intake:
         self._blocks = options.overflow == "block"
         self._patience = options.overflow_timeout
 
-    def store(self, events: Sequence[Event], delivery: Delivery) -> None:
+    def store(
+        self, events: Sequence[Event], delivery: Delivery, checkpoint: Checkpoint | None = None
+    ) -> None:
         """Store events, all of them or none; they are durable when this returns.
 
         Args:
             events: The events.
             delivery: Hears of them; and makes room, where the outbox is full and `overflow`
                 says to block.
+            checkpoint: How far the job has come that they are from; stored with them.
 
         Raises:
             InvalidEventError: One cannot be sent, or is too large.
@@ -63,7 +66,7 @@ class Intake:
             for event, moment in zip(events, moments, strict=True)
         ]
         deadline = time.monotonic() + self._patience
-        while not self._try_append(encoded, identity, moments, deadline):
+        while not self._try_append(encoded, identity, moments, checkpoint, deadline):
             delivery.flusher.make_room(deadline - time.monotonic())
         delivery.flusher.notice(len(events))
 
@@ -96,10 +99,15 @@ class Intake:
         return encoded
 
     def _try_append(
-        self, encoded: Sequence[bytes], identity: str, moments: Sequence[Moment], deadline: float
+        self,
+        encoded: Sequence[bytes],
+        identity: str,
+        moments: Sequence[Moment],
+        checkpoint: Checkpoint | None,
+        deadline: float,
     ) -> bool:
         try:
-            self._outbox.append(encoded, identity, moments)
+            self._outbox.append(encoded, identity, moments, checkpoint)
         except QueueFullError:
             if self._blocks and time.monotonic() < deadline:
                 return False

@@ -8,6 +8,7 @@ from segops_durable.outbox.letters import Cause, DeadLetter, Letter, read_event
 from segops_durable.outbox.outbox import Outbox
 from segops_durable.outbox.rows import (
     Batch,
+    Checkpoint,
     Counts,
     Row,
     Settlement,
@@ -19,6 +20,7 @@ __all__ = [
     "Batch",
     "Caps",
     "Cause",
+    "Checkpoint",
     "Counts",
     "DeadLetter",
     "Letter",

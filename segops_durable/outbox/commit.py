@@ -14,14 +14,18 @@ import threading
 from typing import TYPE_CHECKING
 
 from segops_durable.errors import QueueFullError, SegOpsError, StorageError
+from segops_durable.outbox.event_queue import MOST_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import sqlite3
+    from collections.abc import Callable, Sequence
 
     from segops_durable.outbox.caps import Caps
     from segops_durable.outbox.event_queue import EventQueue
     from segops_durable.outbox.rows import NewRow
     from segops_durable.outbox.store import Store
+
+    Also = Callable[[sqlite3.Connection], object]
 
 MAX_GROUP_ROWS = 256
 
@@ -29,8 +33,9 @@ MAX_GROUP_ROWS = 256
 class _Append:
     """The rows of one call: stored all or none."""
 
-    def __init__(self, rows: Sequence[NewRow]) -> None:
+    def __init__(self, rows: Sequence[NewRow], also: Also | None = None) -> None:
         self.rows = rows
+        self.also = also
         self.error: QueueFullError | None = None
 
 
@@ -60,8 +65,12 @@ class GroupCommit:
         self._open_group: _Group | None = None
         self._joining = threading.RLock()  # reentrant: a signal handler may call in again
 
-    def append(self, rows: Sequence[NewRow]) -> None:
+    def append(self, rows: Sequence[NewRow], also: Also | None = None) -> None:
         """Store rows, all of them or none; they are durable when this returns.
+
+        Args:
+            rows: The rows.
+            also: Called with the writing connection, in the same transaction.
 
         Raises:
             QueueFullError: There is no room for them; nothing was stored.
@@ -73,7 +82,7 @@ class GroupCommit:
         if waiting is not None and waiting.leader == threading.get_ident():
             raise self._store.interrupted()
         group = None
-        append = _Append(rows)
+        append = _Append(rows, also)
         try:
             group = self._join(append)
             if group.leader != threading.get_ident():
@@ -103,7 +112,8 @@ class GroupCommit:
     def _lead(self, group: _Group) -> None:
         def commit(queue: EventQueue) -> None:
             self._close(group)
-            if self._caps.are_set:
+            is_plain = not self._caps.are_set and len(group.rows) <= MOST_ROWS
+            if not is_plain or any(append.also for append in group.appends):
                 self._insert_what_fits(queue, group.appends)
             else:
                 queue.insert_all(group.rows)
@@ -120,21 +130,22 @@ class GroupCommit:
         """Store the calls for which there is room, in one transaction."""
         queue.writer.execute("BEGIN IMMEDIATE")
         for append in appends:
-            append.error = self._insert_if_it_fits(queue, append.rows)
+            append.error = self._insert_if_it_fits(queue, append)
         queue.writer.execute("COMMIT")
 
-    def _insert_if_it_fits(
-        self, queue: EventQueue, rows: Sequence[NewRow]
-    ) -> QueueFullError | None:
+    def _insert_if_it_fits(self, queue: EventQueue, append: _Append) -> QueueFullError | None:
         queue.writer.execute("SAVEPOINT append")
         try:
-            self._caps.admit(queue.writer, rows, self._store.path)
+            if self._caps.are_set:
+                self._caps.admit(queue.writer, append.rows, self._store.path)
         except QueueFullError as error:
             queue.writer.execute("ROLLBACK TO append")  # nothing gives way for nothing
             return error
         finally:
             queue.writer.execute("RELEASE append")
-        queue.insert_all(rows)
+        queue.insert_all(append.rows)
+        if append.also is not None:
+            append.also(queue.writer)
         return None
 
     def _close(self, group: _Group) -> None:

@@ -58,6 +58,8 @@ _COLUMNS: dict[str, dict[str, tuple[type, ...]]] = {
     },
 }
 
+_NOTES = {"checkpoints": "name, position, at", "carried": "source, first_id, last_id"}
+
 _ABSENT = {"uptime": "NULL", "boot": "NULL", "cause": "'skipped'"}
 """What older versions of the schema did not have, and what stands for it."""
 
@@ -113,6 +115,8 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> Salvage
     tally = _first(source, "SELECT removed, accepted, last_accepted_at FROM tally")
     lost = None
     _copy_meta(source, target)
+    for table, columns in _NOTES.items():
+        _copy_notes(source, target, table, columns)
     if last_id is None:
         # an id may be given twice from here on, so the batches' keys must start anew
         target.execute("DELETE FROM meta WHERE name IN ('uuid', 'check')")
@@ -233,6 +237,16 @@ def _copy_meta(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     with suppress(sqlite3.Error):
         rows = source.execute("SELECT name, value FROM meta").fetchall()
         target.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+
+def _copy_notes(
+    source: sqlite3.Connection, target: sqlite3.Connection, table: str, columns: str
+) -> None:
+    """Copy the rows of a small table, to the first that cannot be read."""
+    marks = ",".join("?" * len(columns.split(",")))
+    for row in _scanned(source, f"SELECT {columns} FROM {table}"):
+        with suppress(sqlite3.Error):
+            target.execute(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})", row)
 
 
 def _copy_marks(source: sqlite3.Connection, target: sqlite3.Connection) -> None:

@@ -26,7 +26,7 @@ import logging
 import threading
 import uuid
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segops_durable.clock import Clock, Moment, corrected
 from segops_durable.errors import ConfigurationError
@@ -34,12 +34,21 @@ from segops_durable.filelock import FileLock
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.batches import Batches
 from segops_durable.outbox.caps import NO_CAPS, Caps
+from segops_durable.outbox.checkpoints import read_checkpoint, setting
 from segops_durable.outbox.commit import GroupCommit
 from segops_durable.outbox.dead_letters import DeadLetters
 from segops_durable.outbox.event_queue import ADD_LOST, LAST_ID, LOST, QUEUE
 from segops_durable.outbox.files import refuse_network_filesystem
 from segops_durable.outbox.forgetting import forget
-from segops_durable.outbox.rows import Batch, Counts, Settlement, Take, Taken, new_row
+from segops_durable.outbox.rows import (
+    Batch,
+    Checkpoint,
+    Counts,
+    Settlement,
+    Take,
+    Taken,
+    new_row,
+)
 from segops_durable.outbox.store import Store
 
 if TYPE_CHECKING:
@@ -116,6 +125,7 @@ class Outbox:
         events: Sequence[bytes],
         identity: str = NO_IDENTITY,
         moments: Sequence[Moment] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         """Store encoded events, all of them or none; durable when this returns.
 
@@ -124,13 +134,20 @@ class Outbox:
             identity: Whose they are.
             moments: When each was tracked; with an uptime where it does not say when it
                 occurred. Defaults to now, for all of them.
+            checkpoint: How far the job has come that they are from; stored with them.
 
         Raises:
+            ConfigurationError: The checkpoint is not one.
             StorageError: They could not be stored, or it is unknown whether they were.
             ClosedError: The outbox is closed, or was opened by another process.
         """
         times = moments or [Moment(self._clock.time())] * len(events)
-        self._commit.append(list(map(new_row, events, times, [identity] * len(events))))
+        also = None if checkpoint is None else setting(checkpoint)
+        self._commit.append(list(map(new_row, events, times, [identity] * len(events))), also)
+
+    def checkpoint(self, name: str) -> Any:  # noqa: ANN401 - whatever the job has stored
+        """The position that was stored last under a name; None if there is none."""
+        return read_checkpoint(self._store, name)
 
     def try_become_sender(self) -> bool:
         """Become, or remain, the one sender among all processes; say whether that is so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.clock import Moment
 from segops_durable.identity import NO_IDENTITY
@@ -28,6 +28,18 @@ class NewRow(NamedTuple):
     identity: str
     uptime: float | None
     boot: int | None
+
+
+class Checkpoint(NamedTuple):
+    """How far a job has come, committed with the rows that it has come so far with.
+
+    Attributes:
+        name: The job's name.
+        position: Whatever the job finds its place by: any value that JSON can carry.
+    """
+
+    name: str
+    position: Any
 
 
 def new_row(data: bytes, moment: Moment, identity: str) -> NewRow:

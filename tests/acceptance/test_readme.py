@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from segops_durable import sign_user_id
 from segops_durable.sandbox import HMAC_SECRET
+from support.events import numbered, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from segops_durable.signing import SignedUserId
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-QUICKSTART, ON_A_SHARED_DEVICE, DEAD_LETTERS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+QUICKSTART, ON_A_SHARED_DEVICE, IN_A_JOB, DEAD_LETTERS = re.findall(
+    r"```python\n(.*?)```", README, re.DOTALL
+)
 
 
 def test_the_example_runs_as_it_stands(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -88,6 +91,17 @@ def test_the_example_of_a_shared_device_runs_as_it_stands(
     assert client.anonymous_id != visitor
     client.shutdown()
     assert default_directory.exists()
+
+
+def test_the_example_of_a_job_queues_each_row_once_though_it_is_run_twice(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+) -> None:
+    client = make_client()
+    chunks = [numbered(30, first=30 * number) for number in range(4)]
+    for known in (chunks[:2], chunks, chunks):
+        exec(IN_A_JOB, {"client": client, "chunks": known})
+    assert client.flush(timeout=20).ok
+    assert sorted(numbers(sandbox)) == list(range(120))
 
 
 def test_every_option_has_its_row() -> None:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segops_durable import DamagedOutboxError, ReplacedOutboxError, StorageError
+from segops_durable.clock import Moment
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox import Cause, Outbox, Take
-from segops_durable.outbox.rows import Settlement, checksum
+from segops_durable.outbox.event_queue import UPGRADES, EventQueue
+from segops_durable.outbox.rows import Settlement, checksum, new_row
 from support.events import numbers, track
 
 if TYPE_CHECKING:
@@ -430,3 +432,35 @@ def test_a_row_whose_place_in_the_file_is_damaged_blocks_nothing_and_is_not_sent
             # the row itself, which may lie there with other bytes, or what was told of
             assert len(rows - set(sent) - dead) <= max(1, told) <= 5, where
             outbox.close()
+
+
+@pytest.mark.parametrize("version", range(1, len(UPGRADES)))
+def test_a_damaged_file_of_an_older_version_is_read_as_well(queue_path: Path, version: int) -> None:
+    queue_path.parent.mkdir()
+    rows = [new_row(b'{"n":%d}' % n, Moment(1.5), NO_IDENTITY)[:4] for n in range(100)]
+    with closing(sqlite3.connect(queue_path)) as file:
+        table = EventQueue._SQL_CREATE.format(table_name="queue_outbox", key_column="_id")
+        upgrades = "".join(UPGRADES[:version])
+        file.executescript(f"{table}; {upgrades} PRAGMA user_version = {version};")
+        insert = "INSERT INTO queue_outbox (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)"
+        file.executemany(insert, rows)
+        file.execute(
+            "INSERT INTO dead_letters (row_id, data, identity, tracked_at, died_at, reason, answer)"
+            " VALUES (9, x'7b7d', '', 1.5, 2.5, 'so', '')"
+        )
+        file.execute(
+            "INSERT INTO in_flight (first_id, last_id, row_count, identity, batch_key)"
+            " VALUES (1, 5, 5, '', 'a key')"
+        )
+        file.execute("INSERT INTO meta VALUES ('schema', 'a header that was altered')")
+        file.commit()
+    outbox = open_outbox(queue_path)
+    (incident,) = outbox.pop_incidents()
+    assert isinstance(incident, DamagedOutboxError)
+    assert incident.saved == 100
+    batch = outbox.take(Take(20)).batch
+    assert batch is not None
+    assert batch.key == "a key"
+    sent, dead = drain(outbox)
+    assert (len(sent), dead) == (100, {b"{}"})
+    outbox.close()
