@@ -7,12 +7,14 @@ import os
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from segops_durable.clock import Clock
 from segops_durable.errors import ClosedError, ConfigurationError
 from segops_durable.events import Context, Event, make_event, make_identify_event
 from segops_durable.identity import name_of
+from segops_durable.importer import FieldMap, Importer, ImportResult, Progress, open_source
 from segops_durable.intake import Intake
 from segops_durable.living import LivingDelivery
 from segops_durable.options import Durability, Options, Overflow, checked_path, options_from_env
@@ -214,6 +216,56 @@ class SegOpsClient:
         if chunk:
             self._store(chunk)
         return stored + len(chunk)
+
+    def import_events(
+        self,
+        source: str | os.PathLike[str] | IO[bytes],
+        *,
+        field_map: FieldMap | None = None,
+        file_format: str | None = None,
+        rejects: str | os.PathLike[str] | None = None,
+        max_errors: int | None = None,
+        job: str | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> ImportResult:
+        """Store the events of a file; killed at any instant and run again, it goes on.
+
+        The place is stored with the events, in one transaction, for that very file: its
+        device, its inode and its beginning. No line is stored twice or missed.
+
+        Args:
+            source: A path, or a stream of bytes: JSON Lines, CSV or Parquet; a path may be
+                compressed (``.gz``, ``.zst``). Parquet and zstd need the extra ``etl``.
+            field_map: Which column is what of an event. Defaults to those of the same names,
+                and the rest in the payload.
+            file_format: ``jsonl``, ``csv`` or ``parquet``. Defaults to what the name says.
+            rejects: A file for the records that are no events, as JSON Lines with ``file``,
+                ``line``, ``reason`` and ``record``. Defaults to none: they are counted.
+            max_errors: Records that may be rejected before it stops. Defaults to any number.
+            job: A name to find the place by, for a stream or a file that moves. A stream is
+                read anew up to the place. Defaults to the file's identity.
+            on_progress: Called after each transaction.
+
+        Raises:
+            ConfigurationError: The format is unknown, or an extra is missing.
+            ImportStoppedError: Too many records were bad, or the file has changed.
+            StorageError: Events could not be stored; `QueueFullError`, if there is no room.
+            ClosedError: The client is shut down.
+            OSError: The file cannot be read.
+        """
+        self._check_open()
+        importer = Importer(
+            self._outbox,
+            self._intake,
+            self._living.current,
+            self._clock,
+            field_map=field_map or FieldMap(),
+            max_rows=self._options.max_queue_events,
+            max_errors=max_errors,
+            on_progress=on_progress,
+        )
+        opened = open_source(source, file_format)
+        return importer.run(opened, None if rejects is None else Path(rejects), job)
 
     def checkpoint(self, job: str) -> Any:  # noqa: ANN401 - whatever the job has stored
         """The position that `track_many` has stored last for a job; None if there is none.

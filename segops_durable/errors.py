@@ -8,6 +8,7 @@
     │   ├── DamagedOutboxError              reported: the file was damaged, and is replaced
     │   └── ReplacedOutboxError             reported: the file vanished, or another took its place
     ├── ClosedError                         the client was used after shutdown
+    ├── ImportStoppedError                  an import met too many bad lines, or a changed file
     ├── PendingEventsError                  raised by FlushResult.raise_for_pending()
     ├── DroppedEventsError                  reported: the oldest events gave way to new ones
     └── DeliveryError                       reported to on_error, never raised by track()
@@ -152,6 +153,20 @@ class DroppedEventsError(SegOpsError):
 
 class ClosedError(SegOpsError):
     """The client was used after `shutdown`, or in a child of a fork that went past Python."""
+
+
+class ImportStoppedError(SegOpsError):
+    """An import could not go on. What it had stored before stays, and it can be run again.
+
+    Attributes:
+        file: The file's name.
+        line: The line at which it stopped; None where that says nothing.
+    """
+
+    def __init__(self, message: str, *, file: str, line: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.line = line
 
 
 class PendingEventsError(SegOpsError):

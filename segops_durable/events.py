@@ -13,7 +13,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -156,6 +156,33 @@ def encode_event(
     Raises:
         InvalidEventError: Something in it cannot be sent; `field` says where.
     """
+    document = _document(event, now, anonymous_id)
+    try:
+        _check_keys(event.payload)
+        return _encoder.encode(document).encode()
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        _find_culprit("payload", event.payload, ())
+        raise InvalidEventError("payload", str(error), event.payload) from error
+
+
+def encode_parsed(
+    event: Event, dumps: Callable[[Any], bytes], *, now: float, anonymous_id: str | None
+) -> bytes:
+    """Encode an event whose payload was just read from JSON, and so can be written as JSON.
+
+    Args:
+        event: The event.
+        dumps: Writes JSON, to UTF-8.
+        now: As for `encode_event`.
+        anonymous_id: As for `encode_event`.
+
+    Raises:
+        InvalidEventError: One of its other fields cannot be sent.
+    """
+    return dumps(_document(event, now, anonymous_id))
+
+
+def _document(event: Event, now: float | None, anonymous_id: str | None) -> dict[str, Any]:
     _check_text("user_id", event.user_id)
     _check_text("event_type", event.event_type)
     _warn_unless_snake_case(event.event_type)
@@ -165,17 +192,11 @@ def encode_event(
         "user_id": event.user_id,
         "event_type": event.event_type,
         "occurred_at": _timestamp(event.occurred_at, now),
-        "anonymous_id": anonymous_id,
         "payload": event.payload,
     }
-    if anonymous_id is None:
-        del document["anonymous_id"]
-    try:
-        _check_keys(event.payload)
-        return _encoder.encode(document).encode()
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        _find_culprit("payload", event.payload, ())
-        raise InvalidEventError("payload", str(error), event.payload) from error
+    if anonymous_id is not None:
+        document["anonymous_id"] = anonymous_id
+    return document
 
 
 def encode_text(text: str) -> bytes:
@@ -237,7 +258,7 @@ def _timestamp(value: object, now: float | None) -> str:
             raise InvalidEventError("occurred_at", "must have a time zone", value)
         return value.astimezone(timezone.utc).isoformat()
     if isinstance(value, str):
-        return value if _is_canonical(value) else _utc_text(value)
+        return _time_in_utc(value)
     raise InvalidEventError("occurred_at", "must be ISO 8601 text or a datetime", value)
 
 
@@ -252,6 +273,15 @@ def _is_canonical(text: str) -> bool:
     except ValueError:
         return False
     return moment.tzinfo is timezone.utc and moment.isoformat() == text
+
+
+def _time_in_utc(text: str) -> str:
+    """A time that was given, in UTC; the two usual ways to write it take no regex."""
+    if text[-1:] == "Z":
+        written = text[:-1] + "+00:00"
+        if _is_canonical(written):
+            return written
+    return text if _is_canonical(text) else _utc_text(text)
 
 
 def _utc_text(text: str) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segops_durable.clock import Moment
 from segops_durable.delivery import users_of
 from segops_durable.errors import IdentityError, InvalidEventError, QueueFullError
-from segops_durable.events import encode_event
+from segops_durable.events import encode_event, encode_parsed
 from segops_durable.identity import NO_IDENTITY, WHOEVER
 from segops_durable.users import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from segops_durable.clock import Clock
     from segops_durable.delivery import Delivery
@@ -57,21 +57,35 @@ class Intake:
             StorageError: They could not be stored, or it is unknown whether they were.
             ClosedError: The outbox is closed.
         """
-        person = self._person(delivery)
-        identity = NO_IDENTITY if person is None else person.identity
+        person = self.person(delivery)
         anonymous_id = None if person is None else person.anonymous_id
         moments = [self._moment_of(event) for event in events]
         encoded = [
-            self._encode(event, moment.wall, anonymous_id)
+            self.encode(event, moment.wall, anonymous_id)
             for event, moment in zip(events, moments, strict=True)
         ]
+        self.append(encoded, moments, person, checkpoint, delivery)
+
+    def append(
+        self,
+        encoded: Sequence[bytes],
+        moments: Sequence[Moment],
+        person: Person | None,
+        checkpoint: Checkpoint | None,
+        delivery: Delivery,
+    ) -> None:
+        """Store events that are encoded already, for a person; otherwise as `store`."""
+        identity = NO_IDENTITY if person is None else person.identity
         deadline = time.monotonic() + self._patience
         while not self._try_append(encoded, identity, moments, checkpoint, deadline):
             delivery.flusher.make_room(deadline - time.monotonic())
-        delivery.flusher.notice(len(events))
+        delivery.flusher.notice(len(encoded))
 
-    def _person(self, delivery: Delivery) -> Person | None:
-        """Whose events are tracked now: asked when they are tracked, not when they are sent."""
+    def person(self, delivery: Delivery) -> Person | None:
+        """Whose events are tracked now; None under a secret key.
+
+        Asked when they are tracked, not when they are sent.
+        """
         if self._users is None:
             return None
         try:
@@ -91,8 +105,22 @@ class Intake:
             return self._clock.moment()
         return Moment(self._clock.time())
 
-    def _encode(self, event: Event, now: float, anonymous_id: str | None) -> bytes:
-        encoded = encode_event(event, now=now, anonymous_id=anonymous_id)
+    def encode(
+        self,
+        event: Event,
+        now: float,
+        anonymous_id: str | None,
+        write_json: Callable[[Any], bytes] | None = None,
+    ) -> bytes:
+        """Encode an event; one whose payload was just read from JSON may be written faster.
+
+        Raises:
+            InvalidEventError: It cannot be sent, or is too large.
+        """
+        if write_json is None:
+            encoded = encode_event(event, now=now, anonymous_id=anonymous_id)
+        else:
+            encoded = encode_parsed(event, write_json, now=now, anonymous_id=anonymous_id)
         if len(encoded) > self._largest:
             problem = f"must have at most {self._largest} bytes when encoded"
             raise InvalidEventError("event", problem, len(encoded), hint="See max_event_bytes")

@@ -1,0 +1,254 @@
+"""The import itself: chunk after chunk, each stored in one transaction with the place after it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from segops_durable.clock import Moment
+from segops_durable.errors import ImportStoppedError
+from segops_durable.importer.reading import write_json
+from segops_durable.importer.sources import Place, Source, tail_of
+from segops_durable.outbox import Checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from segops_durable.clock import Clock
+    from segops_durable.delivery import Delivery
+    from segops_durable.events import Event
+    from segops_durable.importer.mapping import FieldMap
+    from segops_durable.importer.sources import Chunk
+    from segops_durable.intake import Intake
+    from segops_durable.outbox import Outbox
+    from segops_durable.users import Person
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """How an import went.
+
+    Attributes:
+        stored: Events stored by this call.
+        rejected: Records rejected by this call.
+        stored_before: Events that earlier calls had stored from the same file.
+    """
+
+    stored: int
+    rejected: int
+    stored_before: int
+
+
+class Progress(NamedTuple):
+    """How far an import has come.
+
+    Attributes:
+        consumed: Bytes of the file that have been read, compressed as it is.
+        size: Bytes of the file; None for a stream.
+        stored: Events stored so far.
+        rejected: Records rejected so far.
+    """
+
+    consumed: int
+    size: int | None
+    stored: int
+    rejected: int
+
+
+class Importer:
+    """Imports sources into an outbox.
+
+    Args:
+        outbox: Where to; it keeps the place as well.
+        intake: What stores events in it.
+        delivery: Hears of them.
+        clock: The time, for events that do not say when they occurred.
+        field_map: Which column is what.
+        max_rows: Records in a transaction at most; None for no limit of the user's.
+        max_errors: Records that may be rejected; None for any number.
+        on_progress: Called after each chunk.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        intake: Intake,
+        delivery: Delivery,
+        clock: Clock,
+        *,
+        field_map: FieldMap,
+        max_rows: int | None = None,
+        max_errors: int | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._intake = intake
+        self._delivery = delivery
+        self._clock = clock
+        self._field_map = field_map
+        self._max_rows = max_rows
+        self._max_errors = max_errors
+        self._on_progress = on_progress
+
+    def run(
+        self, source: Source, rejects: Path | None = None, job: str | None = None
+    ) -> ImportResult:
+        """Import what has not been imported yet.
+
+        Args:
+            source: Where from.
+            rejects: Where bad records go; None counts them only.
+            job: A name to find the place by, instead of the file's identity. A stream has no
+                other.
+
+        Raises:
+            ImportStoppedError: Too many records were bad, or the file has changed.
+            SegOpsError: They could not be stored.
+        """
+        key = source.key() if job is None else f"import:{job}"
+        before = _State.read(self._outbox.checkpoint(key) if key else None, source)
+        state = before
+        source.most_rows = min(source.most_rows, self._max_rows or source.most_rows)
+        if rejects is not None and before.place.line:
+            _cut(rejects, before.rejects_bytes)
+        person = self._intake.person(self._delivery)
+        for chunk in source.chunks(before.place):
+            found = self._read(source, chunk, person, state)
+            state = state.after(source, chunk.end, found, _append(rejects, found.rejected))
+            checkpoint = None if key is None else Checkpoint(key, state.as_position())
+            self._intake.append(found.encoded, found.moments, person, checkpoint, self._delivery)
+            if self._on_progress is not None:
+                stored, rejected = state.stored - before.stored, state.rejected - before.rejected
+                self._on_progress(Progress(source.consumed, source.size, stored, rejected))
+        return ImportResult(
+            state.stored - before.stored, state.rejected - before.rejected, before.stored
+        )
+
+    def _read(self, source: Source, chunk: Chunk, person: Person | None, state: _State) -> _Found:
+        now = self._clock.moment()
+        plain = Moment(now.wall)
+        anonymous_id = None if person is None else person.anonymous_id
+        found = _Found([], [], [])
+        for number, record in chunk.records:
+            event, data = self._try_encode(source, record, now.wall, anonymous_id)
+            if event is None:
+                reason = str(data)
+                found.reject(source, number, record, reason)
+                self._check_errors(source, number, reason, state.rejected + len(found.rejected))
+            elif isinstance(data, bytes):
+                found.encoded.append(data)
+                found.moments.append(now if event.occurred_at is None else plain)
+        return found
+
+    def _try_encode(
+        self,
+        source: Source,
+        record: Any,  # noqa: ANN401 - what the source yields
+        now: float,
+        anonymous_id: str | None,
+    ) -> tuple[Event | None, bytes | str]:
+        """Make the bytes of a record's event; or None, and say why there are none."""
+        try:
+            fields, is_safe = source.parse(record)
+            event = self._field_map.event_of(fields)
+            writer = write_json if is_safe else None
+            return event, self._intake.encode(event, now, anonymous_id, writer)
+        except ValueError as error:  # JSON's errors are, and InvalidEventError
+            return None, str(error)
+
+    def _check_errors(self, source: Source, number: int, reason: str, count: int) -> None:
+        if self._max_errors is not None and count > self._max_errors:
+            raise ImportStoppedError(
+                f"{source.name}, line {number}: {reason}; {count} lines were rejected in all",
+                file=source.name,
+                line=number,
+                hint=f"{self._max_errors} are allowed; mend it and import it again: it goes on",
+            )
+
+
+class _Found(NamedTuple):
+    """What was made of a chunk."""
+
+    encoded: list[bytes]
+    moments: list[Moment]
+    rejected: list[dict[str, Any]]
+
+    def reject(self, source: Source, number: int, record: Any, reason: str) -> None:  # noqa: ANN401 - what the source yields
+        """Note a bad record, as it goes into the file of them."""
+        text = source.text(record)
+        self.rejected.append(
+            {"file": source.name, "line": number, "reason": reason, "record": text}
+        )
+
+
+@dataclass(frozen=True)
+class _State:
+    """What is known of a file that was imported in part."""
+
+    place: Place
+    stored: int
+    rejected: int
+    rejects_bytes: int
+    prefix: tuple[int, str]
+    tail: str
+
+    @classmethod
+    def read(cls, position: Any, source: Source) -> _State:  # noqa: ANN401 - JSON
+        """Read a checkpoint; where it is of another file, or none, begin at the beginning."""
+        fresh = cls(Place(0, 0), 0, 0, 0, source.prefix(), "")
+        if position is None:
+            return fresh
+        known = cls(
+            Place(*position["place"]),
+            position["stored"],
+            position["rejected"],
+            position["rejects_bytes"],
+            (position["prefix"][0], position["prefix"][1]),
+            position["tail"],
+        )
+        if source.prefix(known.prefix[0]) != known.prefix:
+            return fresh
+        if known.tail and tail_of(source, known.place) != known.tail:
+            raise ImportStoppedError(
+                f"{source.name} has changed since line {known.place.line} of it was imported",
+                file=source.name,
+                line=known.place.line,
+                hint="What was imported stays; to import a changed file, copy it under a new name",
+            )
+        return known
+
+    def after(self, source: Source, end: Place, found: _Found, rejects_bytes: int) -> _State:
+        """The state after another chunk."""
+        return _State(
+            end,
+            self.stored + len(found.encoded),
+            self.rejected + len(found.rejected),
+            rejects_bytes,
+            self.prefix,
+            tail_of(source, end),
+        )
+
+    def as_position(self) -> dict[str, Any]:
+        """What is stored of it."""
+        return {**vars(self), "place": list(self.place), "prefix": list(self.prefix)}
+
+
+def _append(rejects: Path | None, bad: list[dict[str, Any]]) -> int:
+    """Write bad records down, for sure, before the place after them is; return the size."""
+    if rejects is None:
+        return 0
+    if bad:
+        with rejects.open("a", encoding="utf-8", errors="replace") as file:
+            file.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in bad)
+            file.flush()
+            os.fsync(file.fileno())
+    return rejects.stat().st_size if rejects.exists() else 0
+
+
+def _cut(rejects: Path, size: int) -> None:
+    """Take away what was written after the last checkpoint: it will be written again."""
+    if rejects.exists() and rejects.stat().st_size > size:
+        os.truncate(rejects, size)
