@@ -20,6 +20,7 @@ from segops_durable.errors import (
     DeliveryError,
     DroppedEventsError,
     IdentityError,
+    ImportStoppedError,
     InvalidEventError,
     NotSegOpsError,
     PendingEventsError,
@@ -34,6 +35,7 @@ from segops_durable.errors import (
     WrongAddressError,
 )
 from segops_durable.events import Context, Event, UserContext
+from segops_durable.importer import FieldMap, ImportResult
 from segops_durable.outbox import Cause, DeadLetter
 from segops_durable.signing import sign_user_id, verify_user_id
 from segops_durable.status import FlushResult, State, Stats
@@ -50,8 +52,11 @@ __all__ = [
     "DeliveryError",
     "DroppedEventsError",
     "Event",
+    "FieldMap",
     "FlushResult",
     "IdentityError",
+    "ImportResult",
+    "ImportStoppedError",
     "InvalidEventError",
     "NotSegOpsError",
     "PendingEventsError",

@@ -14,8 +14,9 @@ import io
 import os
 import re
 from abc import ABC, abstractmethod
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from segops_durable.errors import ConfigurationError, ImportStoppedError
 from segops_durable.importer.reading import read_object
@@ -135,37 +136,40 @@ class Source(ABC):
         """A record as text, to show what was rejected."""
         return record.decode(errors="replace") if isinstance(record, bytes) else str(record)
 
-    def _open(self) -> IO[bytes]:
-        """Open the file, uncompressed."""
-        if self.path is None:
-            if self._given is None:  # pragma: no cover - a source has one or the other
+    @contextmanager
+    def _opened(self, offset: int) -> Iterator[IO[bytes]]:
+        """Open the file, uncompressed, at a place; a stream that was handed in stays open."""
+        with ExitStack() as opened:
+            stream = self._given if self.path is None else self._open(self.path, opened)
+            if stream is None:  # pragma: no cover - a source has one or the other
                 raise ConfigurationError("there is nothing to read", field="source")
-            return self._given
-        self._raw = self.path.open("rb")
-        if self.path.suffix in _GZIP:
-            return gzip.GzipFile(fileobj=self._raw)  # type: ignore[return-value]  # it reads bytes
-        if self.path.suffix in _ZSTD:
-            return _unzstd(self._raw)
+            if stream is self._raw:
+                stream.seek(offset)
+            else:
+                self._skip(stream, offset)
+            yield stream
+
+    def _open(self, path: Path, opened: ExitStack) -> IO[bytes]:
+        self._raw = opened.enter_context(path.open("rb"))
+        if path.suffix in _GZIP:
+            plain = cast("IO[bytes]", gzip.open(self._raw))  # noqa: SIM115 - closed with the others
+            return opened.enter_context(plain)
+        if path.suffix in _ZSTD:
+            pyarrow = _pyarrow("pyarrow")
+            plain = io.BufferedReader(pyarrow.CompressedInputStream(self._raw, "zstd"))
+            return opened.enter_context(plain)
         return self._raw
 
-    def _open_at(self, offset: int) -> IO[bytes]:
-        stream = self._open()
-        if not offset:
-            return stream
-        if self.path is not None and stream is self._raw:
-            stream.seek(offset)
-            return stream
-        left = offset
-        while left:
-            data = stream.read(min(left, _CHUNK_BYTES))
+    def _skip(self, stream: IO[bytes], count: int) -> None:
+        while count:
+            data = stream.read(min(count, _CHUNK_BYTES))
             if not data:
                 raise ImportStoppedError(
                     f"{self.name} ends before the place that it was read to",
                     file=self.name,
                     hint="It is another file, or was cut",
                 )
-            left -= len(data)
-        return stream
+            count -= len(data)
 
 
 class JsonLines(Source):
@@ -174,16 +178,15 @@ class JsonLines(Source):
     def chunks(self, start: Place) -> Iterator[Chunk]:
         """Yield lines, about a mebibyte at a time."""
         offset, line = start
-        stream = self._open_at(offset)
-        while lines := stream.readlines(_CHUNK_BYTES):
-            for first in range(0, len(lines), self.most_rows):
-                some = lines[first : first + self.most_rows]
-                numbered = list(enumerate(some, start=line + 1))
-                offset += sum(map(len, some))
-                line += len(some)
-                records = [each for each in numbered if not each[1].isspace()]
-                yield Chunk(records, Place(offset, line))
-        _close(stream, self._raw)
+        with self._opened(offset) as stream:
+            while lines := stream.readlines(_CHUNK_BYTES):
+                for first in range(0, len(lines), self.most_rows):
+                    some = lines[first : first + self.most_rows]
+                    numbered = list(enumerate(some, start=line + 1))
+                    offset += sum(map(len, some))
+                    line += len(some)
+                    records = [each for each in numbered if not each[1].isspace()]
+                    yield Chunk(records, Place(offset, line))
 
     def parse(self, record: bytes) -> tuple[dict[str, Any], bool]:
         """Read a line."""
@@ -207,16 +210,19 @@ class Csv(Source):
 
     def chunks(self, start: Place) -> Iterator[Chunk]:
         """Yield rows, some thousand at a time."""
-        stream = self._open()
         self._offset = self._line = 0
-        rows = self._rows(stream)
-        self._header = next(rows, [])
-        self._check_header()
-        if start.offset > self._offset:
-            _close(stream, self._raw)
-            stream = self._open_at(start.offset)
-            self._offset, self._line = start
+        with self._opened(0) as stream:
             rows = self._rows(stream)
+            self._header = next(rows, [])
+            self._check_header()
+            if start.offset <= self._offset:
+                yield from self._chunks(rows)
+                return
+        self._offset, self._line = start
+        with self._opened(start.offset) as stream:
+            yield from self._chunks(self._rows(stream))
+
+    def _chunks(self, rows: Iterator[list[str]]) -> Iterator[Chunk]:
         records: list[tuple[int, Any]] = []
         before = self._offset
         while (row := self._next(rows)) is not None:
@@ -226,7 +232,6 @@ class Csv(Source):
                 yield Chunk(records, Place(self._offset, self._line))
                 records, before = [], self._offset
         yield Chunk(records, Place(self._offset, self._line))
-        _close(stream, self._raw)
 
     def parse(self, record: list[str] | csv.Error) -> tuple[dict[str, Any], bool]:
         """Name a row's values, and type them."""
@@ -362,20 +367,8 @@ def _typed(text: str) -> object:
     return {"true": True, "false": False}.get(text.lower(), text) if text[0] in "tTfF" else text
 
 
-def _unzstd(raw: IO[bytes]) -> IO[bytes]:
-    pyarrow = _pyarrow("pyarrow")
-    stream = pyarrow.CompressedInputStream(raw, "zstd")
-    return io.BufferedReader(stream)
-
-
 def _pyarrow(module: str) -> Any:  # noqa: ANN401 - a module
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError:
         raise ConfigurationError(f"this file {_ETL_EXTRA}", field="format") from None
-
-
-def _close(*streams: IO[bytes] | None) -> None:
-    for stream in streams:
-        if stream is not None:
-            stream.close()

@@ -52,7 +52,7 @@ class App:
         self._limit = RateLimit()
         self.faults = FaultSwitch()
         self.settings = Settings()
-        self.arrived = threading.Event()  # set by each request of the API, before any fault
+        self.arrived = threading.Event()  # set by each request of the API, before any delay
 
     def routes(self) -> Starlette:
         """Make the ASGI application."""
@@ -83,12 +83,12 @@ class App:
             return response
 
         async def answer(request: Request) -> Response:
-            self.arrived.set()
             faults = self.faults.strike()
             try:
                 body = await request.body()
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody is there to read it
+            self.arrived.set()  # whole: whoever sent it may be killed now
             await asyncio.sleep(faults.delay)
             if faults.reset == "before":
                 self._record(request, body, "reset before")
