@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,9 +21,10 @@ PLAUSIBLE = 1_767_225_600.0
 """The year 2026: a clock that shows an earlier time has not been set."""
 
 JITTER_SECONDS = 0.01
-"""Two clocks cannot be read at one instant; a smaller difference is no setting of a clock."""
+"""Two clocks cannot be read at one instant; a smaller difference is no setting of a clock.
 
-_UPTIME = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+If another thread comes between, the difference is larger, and the correction is by as much.
+"""
 
 
 class Moment(NamedTuple):
@@ -48,7 +50,7 @@ class Clock:
 
     def uptime(self) -> float:
         """Seconds that only ever grow, also while the machine sleeps, in every process."""
-        return time.monotonic() if _UPTIME is None else time.clock_gettime(_UPTIME)
+        return _uptime()
 
     def time(self) -> float:
         """Unix time in seconds; for what is written down, and outlives the process."""
@@ -56,12 +58,7 @@ class Clock:
 
     def moment(self) -> Moment:
         """Now, by both clocks."""
-        before = self.uptime()
-        wall = self.time()
-        after = self.uptime()
-        if after - before > JITTER_SECONDS:  # something came between
-            before, wall, after = self.uptime(), self.time(), self.uptime()
-        return Moment(wall, (before + after) / 2, _BOOT)
+        return Moment(self.time(), _uptime(), _BOOT)
 
     def sleep(self, stop: threading.Event, seconds: float) -> bool:
         """Wait, and say whether `stop` was set before it was over."""
@@ -72,6 +69,14 @@ class Clock:
     ) -> bool:
         """Wait until a condition, which the caller holds, is met; False if time ran out."""
         return condition.wait_for(is_met, seconds)
+
+
+def _uptime_clock() -> Callable[[], float]:
+    clock_id = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+    return time.monotonic if clock_id is None else partial(time.clock_gettime, clock_id)
+
+
+_uptime = _uptime_clock()
 
 
 def corrected(then: Moment, now: Moment) -> float | None:

@@ -59,11 +59,12 @@ class Intake:
         """
         person = self.person(delivery)
         anonymous_id = None if person is None else person.anonymous_id
-        moments = [self._moment_of(event) for event in events]
-        encoded = [
-            self.encode(event, moment.wall, anonymous_id)
-            for event, moment in zip(events, moments, strict=True)
-        ]
+        encoded: list[bytes] = []
+        moments: list[Moment] = []
+        for event in events:
+            now = self._clock.moment()
+            encoded.append(self.encode(event, now.wall, anonymous_id))
+            moments.append(now if event.occurred_at is None else Moment(now.wall))
         self.append(encoded, moments, person, checkpoint, delivery)
 
     def append(
@@ -98,12 +99,6 @@ class Intake:
             return Person(WHOEVER, self._users.anonymous_id())
         self._is_failure_told = False
         return person
-
-    def _moment_of(self, event: Event) -> Moment:
-        """Now; to be corrected only for an event that does not say when it occurred."""
-        if event.occurred_at is None:
-            return self._clock.moment()
-        return Moment(self._clock.time())
 
     def encode(
         self,

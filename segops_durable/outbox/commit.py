@@ -46,6 +46,7 @@ class _Group:
         self.leader = threading.get_ident()
         self.appends: list[_Append] = []
         self.rows: list[NewRow] = []
+        self.needs_transaction = False
         self.error: BaseException | None = None
         self.finished = threading.Lock()
         self.finished.acquire()
@@ -105,15 +106,17 @@ class GroupCommit:
                 group = self._open_group = _Group()
             group.appends.append(append)
             group.rows.extend(append.rows)
+            if append.also is not None:
+                group.needs_transaction = True
             if len(group.rows) >= MAX_GROUP_ROWS:
+                group.needs_transaction |= len(group.rows) > MOST_ROWS
                 self._open_group = None
             return group
 
     def _lead(self, group: _Group) -> None:
         def commit(queue: EventQueue) -> None:
             self._close(group)
-            is_plain = not self._caps.are_set and len(group.rows) <= MOST_ROWS
-            if not is_plain or any(append.also for append in group.appends):
+            if self._caps.are_set or group.needs_transaction:
                 self._insert_what_fits(queue, group.appends)
             else:
                 queue.insert_all(group.rows)

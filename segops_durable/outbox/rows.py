@@ -45,16 +45,13 @@ class Checkpoint(NamedTuple):
 def new_row(data: bytes, moment: Moment, identity: str) -> NewRow:
     """Make a row of an encoded event, with the checksum that will be verified on the way out."""
     wall, uptime, boot = moment
-    crc = checksum(data, identity, uptime, boot)
-    return NewRow(data, wall, crc, identity, uptime, boot)
+    return NewRow(data, wall, checksum(data, identity, uptime, boot), identity, uptime, boot)
 
 
 def checksum(data: bytes, identity: str, uptime: float | None, boot: int | None) -> int:
     """What notices a changed event, a wrong time, or attribution to somebody else."""
-    crc = zlib.crc32(identity.encode(), zlib.crc32(data))
-    if uptime is None and boot is None:
-        return crc
-    return zlib.crc32(_STAMP.pack(uptime, boot), crc)
+    stamp = b"" if uptime is None and boot is None else _STAMP.pack(uptime, boot)
+    return zlib.crc32(stamp, zlib.crc32(identity.encode(), zlib.crc32(data)))
 
 
 @dataclass(frozen=True)
