@@ -14,7 +14,14 @@ from segops_durable.clock import Clock
 from segops_durable.errors import ClosedError, ConfigurationError
 from segops_durable.events import Context, Event, make_event, make_identify_event
 from segops_durable.identity import name_of
-from segops_durable.importer import FieldMap, Importer, ImportResult, Progress, open_source
+from segops_durable.importer import (
+    FieldMap,
+    Importer,
+    ImportResult,
+    Progress,
+    Source,
+    open_source,
+)
 from segops_durable.intake import Intake
 from segops_durable.living import LivingDelivery
 from segops_durable.options import Durability, Options, Overflow, checked_path, options_from_env
@@ -117,8 +124,13 @@ class SegOpsClient:
         """
         if "queue_path" in overrides:
             overrides["queue_path"] = checked_path(overrides["queue_path"])
+        return cls.of(options_from_env(**overrides))
+
+    @classmethod
+    def of(cls, options: Options) -> SegOpsClient:
+        """Make a client of `Options` that are checked already."""
         client = cls.__new__(cls)
-        client._start(options_from_env(**overrides))  # noqa: SLF001 - its own class
+        client._start(options)  # noqa: SLF001 - its own class
         return client
 
     def _start(self, options: Options) -> None:
@@ -219,7 +231,7 @@ class SegOpsClient:
 
     def import_events(
         self,
-        source: str | os.PathLike[str] | IO[bytes],
+        source: str | os.PathLike[str] | IO[bytes] | Source,
         *,
         field_map: FieldMap | None = None,
         file_format: str | None = None,
@@ -264,7 +276,7 @@ class SegOpsClient:
             max_errors=max_errors,
             on_progress=on_progress,
         )
-        opened = open_source(source, file_format)
+        opened = source if isinstance(source, Source) else open_source(source, file_format)
         return importer.run(opened, None if rejects is None else Path(rejects), job)
 
     def checkpoint(self, job: str) -> Any:  # noqa: ANN401 - whatever the job has stored

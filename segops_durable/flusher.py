@@ -67,6 +67,7 @@ class Flusher:
         self._fresh = 0  # events appended since the last round began
         self._is_room_wanted = False  # somebody waits for room in a full queue
         self._requested = 0  # rounds asked for
+        self._note: dict[str, str | None] = {}
         self._served = 0  # the newest of them that a whole round has answered
         self._thread = threading.Thread(target=self._run, name="segops-flusher", daemon=True)
 
@@ -190,6 +191,15 @@ class Flusher:
         is_wanted = self._is_room_wanted or self._fresh >= self._wake_at
         return is_wanted and not self._sender.pause_seconds
 
+    def _leave_note(self) -> None:
+        """Tell other processes how sending goes, if that has changed."""
+        error = self._report.last_error
+        note = {"state": self.state.value, "last_error": None if error is None else str(error)}
+        if note != self._note:
+            with suppress(OSError):
+                self._outbox.note_as_sender({**note, "at": self._clock.time()})
+            self._note = note
+
     def _guarded_round(self, minimum: int) -> None:
         """Run a round; whatever goes wrong is reported, and the thread lives on."""
         with self._lock:
@@ -210,6 +220,7 @@ class Flusher:
         finally:
             self._upkeep.tell()
             self._report.tell_postponed()
+            self._leave_note()
             with self._lock:
                 self._served = request
                 self._changed.notify_all()

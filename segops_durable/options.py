@@ -191,13 +191,8 @@ def options_from_env(environ: Mapping[str, str] | None = None, **overrides: Any)
     Raises:
         ConfigurationError: A required variable is missing, or one cannot be read.
     """
-    env = os.environ if environ is None else environ
-    found = {
-        name: _read(f"SEGOPS_{name.upper()}", env[f"SEGOPS_{name.upper()}"], read)
-        for name, read in _READERS.items()
-        if env.get(f"SEGOPS_{name.upper()}")
-    }
-    chosen = {**found, **overrides}
+    found = environment_settings(environ)
+    chosen = {**{name: value for name, (_, value) in found.items()}, **overrides}
     for name in ("api_url", "api_key"):
         if name not in chosen:
             variable = f"SEGOPS_{name.upper()}"
@@ -205,6 +200,28 @@ def options_from_env(environ: Mapping[str, str] | None = None, **overrides: Any)
                 f"{name} is not set", field=name, hint=f"Set the environment variable {variable}"
             )
     return Options(**chosen)
+
+
+def environment_settings(
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, tuple[str, Any]]:
+    """The options that are set in the environment: the variable of each, and its value.
+
+    Raises:
+        ConfigurationError: One cannot be read.
+    """
+    env = os.environ if environ is None else environ
+    variables = {name: f"SEGOPS_{name.upper()}" for name in _READERS}
+    return {
+        name: (variable, _read(variable, env[variable], _READERS[name]))
+        for name, variable in variables.items()
+        if env.get(variable)
+    }
+
+
+def settings_names() -> tuple[str, ...]:
+    """The names of the options that can be written down, in a file or in the environment."""
+    return tuple(_READERS)
 
 
 def default_directory() -> Path:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from segops_durable.outbox.caps import Caps
-from segops_durable.outbox.leftovers import find_outbox, warn_of_leftovers
+from segops_durable.outbox.carrying import Place
+from segops_durable.outbox.checking import scan
+from segops_durable.outbox.files import damaged_copies, filesystem_of, is_network_filesystem
+from segops_durable.outbox.leftovers import find_outbox, owner_of, warn_of_leftovers
 from segops_durable.outbox.letters import Cause, DeadLetter, Letter, read_event
 from segops_durable.outbox.outbox import Outbox
 from segops_durable.outbox.rows import (
@@ -25,11 +28,17 @@ __all__ = [
     "DeadLetter",
     "Letter",
     "Outbox",
+    "Place",
     "Row",
     "Settlement",
     "Take",
     "Taken",
+    "damaged_copies",
+    "filesystem_of",
     "find_outbox",
+    "is_network_filesystem",
+    "owner_of",
     "read_event",
+    "scan",
     "warn_of_leftovers",
 ]

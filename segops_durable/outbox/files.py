@@ -116,12 +116,17 @@ def refuse_network_filesystem(path: Path) -> None:
         ConfigurationError: It is one.
     """
     kind = filesystem_of(path)
-    if kind in _NETWORK or kind.startswith("fuse.ssh"):
+    if is_network_filesystem(kind):
         raise ConfigurationError(
             f"queue_path must not be on a network file system, got {str(path)!r} on {kind}",
             field="queue_path",
             hint="Choose a local disk, or pass allow_network_filesystem=True",
         )
+
+
+def is_network_filesystem(kind: str) -> bool:
+    """Whether a type of file system is one that machines share."""
+    return kind in _NETWORK or kind.startswith("fuse.ssh")
 
 
 def filesystem_of(path: Path, mounts: Path | None = None) -> str:

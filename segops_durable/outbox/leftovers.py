@@ -22,6 +22,12 @@ FROM tally WHERE (SELECT value FROM meta WHERE name = 'api_url') = ?
 """
 
 
+def owner_of(path: Path) -> tuple[str, str] | None:
+    """The `api_url` of an outbox and the fingerprint of its key; None if it does not say."""
+    found = _read(path, _OWNER)
+    return (found[0][0], found[1][0]) if len(found) == len(("api_url", "key")) else None
+
+
 def find_outbox(path: Path, api_url: str, key_fingerprint: str) -> Path:
     """The outbox of a key: `path`, or the one that was given this key while it was open."""
     if path.exists():

@@ -22,7 +22,10 @@ What it promises:
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import sqlite3
 import threading
 import uuid
 import zlib
@@ -34,6 +37,7 @@ from segops_durable.filelock import FileLock
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.batches import Batches
 from segops_durable.outbox.caps import NO_CAPS, Caps
+from segops_durable.outbox.carrying import Place, export_lines, load_lines, remove_up_to
 from segops_durable.outbox.checkpoints import read_checkpoint, setting
 from segops_durable.outbox.commit import GroupCommit
 from segops_durable.outbox.dead_letters import DeadLetters
@@ -44,6 +48,7 @@ from segops_durable.outbox.rows import (
     Batch,
     Checkpoint,
     Counts,
+    Row,
     Settlement,
     Take,
     Taken,
@@ -52,8 +57,7 @@ from segops_durable.outbox.rows import (
 from segops_durable.outbox.store import Store
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from segops_durable.errors import SegOpsError
@@ -62,6 +66,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("segops_durable")
 
 _SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+_PEEK = f"""
+SELECT _id, data, timestamp, crc, identity, uptime, boot FROM {QUEUE} ORDER BY _id LIMIT ?
+"""
 _COUNTS = f"""
 SELECT
     ({LAST_ID}),
@@ -112,6 +119,7 @@ class Outbox:
         self._api_url = api_url
         self._key_fingerprint = key_fingerprint
         self._sender: FileLock | None = None
+        self._sender_path = path.with_name(path.name + ".sender")
         self._sender_guard = threading.Lock()
         if not allow_network_filesystem:
             refuse_network_filesystem(path)
@@ -154,7 +162,7 @@ class Outbox:
         with self._sender_guard:
             if self._sender is not None:
                 return True
-            lock = FileLock(self.path.with_name(self.path.name + ".sender"))
+            lock = FileLock(self._sender_path)
             if not lock.try_acquire():
                 lock.close()
                 return False
@@ -167,6 +175,24 @@ class Outbox:
             if self._sender is not None:
                 self._sender.close()
                 self._sender = None
+
+    def note_as_sender(self, note: dict[str, Any]) -> None:
+        """Leave a note for other processes, if this one is the sender; not kept for long."""
+        with self._sender_guard:
+            if self._sender is not None:
+                self._sender.write(json.dumps({"pid": os.getpid(), **note}).encode())
+
+    def sender_note(self) -> dict[str, Any] | None:
+        """What the process that sends says of itself; None if nobody sends."""
+        path = self._sender_path
+        with self._sender_guard:
+            if self._sender is None and not _is_locked(path):
+                return None
+        try:
+            note = json.loads(path.read_bytes())
+        except (OSError, ValueError):  # it is just being written, or never was
+            return {}
+        return note if isinstance(note, dict) else {}
 
     def identities(self) -> list[str]:
         """Whose events wait, those with the oldest first; `NO_IDENTITY` may be left out."""
@@ -267,9 +293,38 @@ class Outbox:
         """
         return forget(self._store, name)
 
+    def peek(self, limit: int) -> list[Row]:
+        """The oldest events that wait, damaged ones as well."""
+        return [Row(*found) for found in self._store.read(_PEEK, (limit,))]
+
     def look_after(self) -> None:
         """Notice a file that vanished or was replaced; for the sender, between batches."""
         self._store.look_after()
+
+    def exported(self) -> Iterator[bytes]:
+        """Yield every waiting event as a line of JSON, to be carried to another outbox by hand."""
+        return export_lines(self._store, self._uuid)
+
+    def load(self, lines: Sequence[bytes], before: Place) -> Place:
+        """Store exported lines that are not here yet; return the place after them.
+
+        Raises:
+            ConfigurationError: A line is none, or was exported from this very outbox.
+            QueueFullError: There is no room for them.
+            StorageError: They could not be stored.
+        """
+        return load_lines(self._store, self._caps, self._uuid, lines, before)
+
+    def remove_exported(self, last_id: int) -> int:
+        """Remove waiting events up to that id, which were exported; return how many.
+
+        Only the sender may: nobody else must be sending them.
+        """
+        return remove_up_to(self._store, last_id)
+
+    def repair(self, problem: str) -> None:
+        """Set the file aside, and go on in a new one with all that can be read of it."""
+        self._store.replace_damaged(sqlite3.DatabaseError(f"malformed: {problem}"))
 
     def tidy(self) -> int:
         """Give back room after a drain; return how many rows vanished without a trace.
@@ -353,6 +408,16 @@ class Outbox:
 
     def _set_meta(self, name: str, value: str) -> None:
         self._store.transact(lambda writer: writer.execute(_SET_META, (name, value)))
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        return not lock.try_acquire()
+    finally:
+        lock.close()
 
 
 def _checksum(meta: dict[str, str]) -> str:

@@ -137,6 +137,15 @@ class Store:
                 )
             )
 
+    def replace_damaged(self, error: sqlite3.DatabaseError) -> None:
+        """Set the file aside, and go on in a new one with what can be read of it."""
+
+        def replace() -> None:
+            self._drop()
+            self._adopt(self._opener.open_afresh(error))
+
+        self._behind_gate(replace)
+
     def look_after(self) -> None:
         """Notice a file that vanished or was replaced, and make the reserve again."""
         self.check_open()

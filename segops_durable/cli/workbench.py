@@ -1,4 +1,4 @@
-"""The command line: ``segops-durable COMMAND``."""
+"""`sign`, `sandbox` and `demo`: for developers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 
 import click
 
-from segops_durable._version import __version__
 from segops_durable.errors import ConfigurationError
 from segops_durable.signing import sign_user_id
 
@@ -16,13 +15,7 @@ _SECRET_VARIABLE = "SEGOPS_HMAC_SECRET"  # noqa: S105 - the name of a variable
 _SANDBOX_EXTRA = 'this command needs: pip install "segops-durable[sandbox]"'
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="segops-durable")
-def run() -> None:
-    """Keep SegOps events on disk until SegOps has accepted them."""
-
-
-@run.command()
+@click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", default=8787, show_default=True, type=click.IntRange(0, 65535), help="0 picks one."
@@ -33,14 +26,16 @@ def run() -> None:
     help="SQLite file for what was accepted. Defaults to a temporary one.",
 )
 def sandbox(host: str, port: int, store: str | None) -> None:
-    """Run a local SegOps, to try things and to test against.
+    """Run a local SegOps.
+
+    For trying things, and for tests of your own programs.
 
     \b
     Example:
       segops-durable sandbox --port 8787 --store accepted.db
       curl -X POST localhost:8787/_sandbox/faults -d '{"status": 503, "rate": 0.5}'
       curl localhost:8787/_sandbox/summary
-    """  # noqa: D301 - \b is click's mark for lines to leave alone
+    """
     try:
         from segops_durable.sandbox import Sandbox  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError:
@@ -52,20 +47,21 @@ def sandbox(host: str, port: int, store: str | None) -> None:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from None
 
 
-@run.command()
+@click.command()
 @click.argument("user_id")
 @click.option("--ts", type=int, help="Unix time in seconds. Defaults to now.")
 def sign(user_id: str, ts: int | None) -> None:
-    """Sign USER_ID for a public key, as a backend does; prints JSON.
+    """Sign a user id, as a backend does.
 
-    The key's HMAC secret is read from the environment variable SEGOPS_HMAC_SECRET or, if
-    that is not set, from standard input: an argument could be seen by every process.
+    Prints JSON for a UserContext. The key's HMAC secret is read from the environment variable
+    SEGOPS_HMAC_SECRET or, if that is not set, from standard input: an argument could be seen by
+    every process.
 
     \b
     Example:
       SEGOPS_HMAC_SECRET=$(cat secret.hex) segops-durable sign user-123
       segops-durable sign user-123 < secret.hex
-    """  # noqa: D301 - \b is click's mark for lines to leave alone
+    """
     try:
         signed = sign_user_id(_hmac_secret(), user_id, ts)
     except ConfigurationError as error:
@@ -80,17 +76,17 @@ def _hmac_secret() -> str:
     return (sys.stdin.readline() if secret is None else str(secret)).strip()
 
 
-@run.command()
+@click.command()
 def demo() -> None:
-    """Watch 2,000 events survive two kills and an outage.
+    """Watch 2,000 events survive.
 
-    A producer process is killed with SIGKILL twice while the server is taken away and
-    brought back failing. Exit status 1 if anything is lost.
+    A producer process is killed with SIGKILL twice while the server is taken away and brought
+    back failing. Exit status 1 if anything is lost.
 
     \b
     Example:
       segops-durable demo
-    """  # noqa: D301 - \b is click's mark for lines to leave alone
+    """
     try:
         from segops_durable.demo import run_demo  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError:

@@ -1,0 +1,167 @@
+"""Carrying waiting events by hand, from a device that never comes online to one that does.
+
+Each line says which outbox the event is from, and its id there. The receiving outbox notes
+how far it has loaded which file, in the transaction that stores the events. So a file that
+is loaded twice, or in part and then again, is stored once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from segops_durable.clock import Moment
+from segops_durable.errors import ConfigurationError
+from segops_durable.outbox.event_queue import QUEUE
+from segops_durable.outbox.rows import NewRow, Row, new_row
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+    from segops_durable.outbox.caps import Caps
+    from segops_durable.outbox.store import Store
+
+_PAGE_ROWS = 500
+_SELECT = f"""
+SELECT _id, data, timestamp, crc, identity, uptime, boot FROM {QUEUE}
+WHERE _id > ? ORDER BY _id LIMIT ?
+"""
+_INSERT = f"""
+INSERT INTO {QUEUE} (data, timestamp, crc, identity, uptime, boot) VALUES (?, ?, ?, ?, ?, ?)
+"""
+_KNOWN = "SELECT first_id, last_id FROM carried WHERE source = ?"
+_NOTE = "INSERT OR REPLACE INTO carried (source, first_id, last_id) VALUES (?, ?, ?)"
+
+
+class Place(NamedTuple):
+    """How far a file has been loaded.
+
+    Attributes:
+        source: The outbox that its events are from; empty before the first line.
+        first_id: The id of its first event there.
+        loaded: Events that were stored.
+        known: Events that were here already.
+    """
+
+    source: str = ""
+    first_id: int = 0
+    loaded: int = 0
+    known: int = 0
+
+
+class _Line(NamedTuple):
+    source: str
+    id: int
+    row: NewRow
+
+
+def export_lines(store: Store, source: str) -> Iterator[bytes]:
+    """Yield every waiting event that is intact, as a line of JSON, oldest first."""
+    after = 0
+    while page := store.read(_SELECT, (after, _PAGE_ROWS)):
+        after = page[-1][0]
+        for row in (Row(*found) for found in page):
+            if row.is_intact:
+                yield _line(row, source)
+
+
+def _line(row: Row, source: str) -> bytes:
+    head = {
+        "source": source,
+        "id": row.id,
+        "identity": row.identity,
+        "tracked_at": row.moment.wall,
+        "uptime": row.uptime,
+        "boot": row.boot,
+    }
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
+    return text[:-1] + b',"event":' + row.data + b"}\n"  # the very bytes that would be sent
+
+
+def load_lines(store: Store, caps: Caps, own: str, lines: Sequence[bytes], before: Place) -> Place:
+    """Store lines that are not here yet, in one transaction; return the place after them.
+
+    Raises:
+        ConfigurationError: A line is none, or was exported from this very outbox.
+        QueueFullError: There is no room for them; none of them was stored.
+        StorageError: They could not be stored.
+    """
+    parsed = [_parsed(line) for line in lines]
+    if not parsed:
+        return before
+    source = before.source or parsed[0].source
+    first_id = before.first_id or parsed[0].id
+    if any(each.source != source for each in parsed):
+        raise _no_export("it has events of more than one outbox", lines[0])
+    if source == own:
+        raise ConfigurationError(
+            "the file was exported from this very outbox, where its events wait already",
+            field="file",
+            hint="Load it into the outbox of another device",
+        )
+
+    def load(writer: sqlite3.Connection) -> int:
+        ranges = writer.execute(_KNOWN, (source,)).fetchall()
+        rows = [
+            each.row
+            for each in parsed
+            if not any(first <= each.id <= last for first, last in ranges)
+        ]
+        if caps.are_set:
+            caps.admit(writer, rows, store.path)
+        writer.executemany(_INSERT, rows)
+        ends = [last for first, last in ranges if first == first_id]
+        writer.execute(_NOTE, (source, first_id, max([parsed[-1].id, *ends])))
+        return len(rows)
+
+    loaded = store.transact(load)
+    known = before.known + len(parsed) - loaded
+    return Place(source, first_id, before.loaded + loaded, known)
+
+
+def remove_up_to(store: Store, last_id: int) -> int:
+    """Remove waiting events up to an id, some at a time; return how many."""
+    removed = 0
+    while True:
+
+        def remove(writer: sqlite3.Connection) -> int:
+            sql = (
+                f"DELETE FROM {QUEUE} WHERE _id IN (SELECT _id FROM {QUEUE} WHERE _id <= ? LIMIT ?)"
+            )
+            count = writer.execute(sql, (last_id, _PAGE_ROWS)).rowcount
+            writer.execute("DELETE FROM in_flight WHERE first_id <= ?", (last_id,))
+            writer.execute("UPDATE tally SET removed = removed + ?", (count,))
+            return count
+
+        count = store.transact(remove)
+        removed += count
+        if not count:
+            return removed
+
+
+def _parsed(line: bytes) -> _Line:
+    try:
+        fields = json.loads(line)
+        identity: Any = fields["identity"]
+        event = fields["event"]
+        moment = Moment(float(fields["tracked_at"]), fields["uptime"], fields["boot"])
+        # the bytes as they were written: from the event on to the closing bracket
+        data = line[line.index(b',"event":') + len(b',"event":') : line.rindex(b"}")]
+        is_right = isinstance(event, dict) and json.loads(data) == event
+        if not is_right or not isinstance(identity, str) or type(fields["id"]) is not int:
+            raise _no_export("a field is of a wrong type", line)
+        return _Line(str(fields["source"]), fields["id"], new_row(data, moment, identity))
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        raise _no_export(f"{type(error).__name__}: {error}", line) from None
+
+
+def _no_export(problem: str, line: bytes) -> ConfigurationError:
+    start = line[:80].decode(errors="replace").rstrip()
+    return ConfigurationError(
+        f"the file has a line that `export` did not write ({problem}), got {start!r}",
+        field="file",
+        hint="To bring in other files, use import",
+    )
