@@ -47,7 +47,7 @@ class SegOpsError(Exception):
         super().__init__(message)
 
     def __str__(self) -> str:
-        return f"{self.message}. {self.hint}" if self.hint else self.message
+        return f"{self.message.rstrip('.')}. {self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by state, so that keyword-only data survives a process boundary."""

@@ -65,7 +65,7 @@ class Configuration:
     """
 
     def __init__(self, given: Mapping[str, Any], file: str | None = None) -> None:
-        chosen = file or os.environ.get(CONFIG_VARIABLE)
+        chosen = file or os.environ.get(CONFIG_VARIABLE) or None
         self.file = Path(chosen) if chosen else _default_file()
         self.settings = {
             **_file_settings(self.file, is_needed=chosen is not None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,15 @@ from segops_durable.client import SegOpsClient
 from segops_durable.status import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from segops_durable.errors import SegOpsError
     from segops_durable.options import Options
     from segops_durable.status import Stats
 
 _STEP_SECONDS = 0.25
-_HOPELESS = {State.UNAUTHORISED, State.RATE_LIMITED, State.NOT_SEGOPS, State.BACKING_OFF}
+_PATIENCE_SECONDS = 1.0
+"""Between two rounds that send nothing, where --timeout leaves time for more."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def drain(
     """Send everything that waits, now. Status 1 if something is left.
 
     It works beside a running client: if that one is the sender, this one watches, and takes
-    over if it ends. Without --timeout it stops once a round has failed.
+    over if it ends. Without --timeout it stops once a whole round has sent nothing.
 
     \b
     Example:
@@ -102,19 +106,27 @@ def _drain(
     with client, Progress(*columns, console=console, disable=not is_shown) as progress:
         before = stats = client.stats()
         task = progress.add_task("sending", total=before.pending, rate="0")
-        while stats.pending and not _is_over(stats, start, timeout):
-            client.flush(timeout=_STEP_SECONDS)
-            stats = client.stats()
-            sent = max(0, stats.accepted_total - before.accepted_total)
-            rate = sent / max(0.001, time.monotonic() - start)
-            what = "sending" if stats.state is not State.STANDBY else "another process is sending"
-            progress.update(
-                task,
-                completed=sent,
-                total=sent + stats.pending,
-                rate=f"{rate:,.0f}",
-                description=what,
-            )
+
+        def show() -> Stats:
+            now = client.stats()
+            sent = max(0, now.accepted_total - before.accepted_total)
+            rate = f"{sent / max(0.001, time.monotonic() - start):,.0f}"
+            is_other = now.state is State.STANDBY
+            what = "another process is sending" if is_other else "sending"
+            total = sent + now.pending
+            progress.update(task, completed=sent, total=total, rate=rate, description=what)
+            return now
+
+        while stats.pending:
+            left = None if timeout is None else start + timeout - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            last, stats = stats, _flush(client, left, show)
+            if stats.accepted_total > last.accepted_total:
+                continue
+            if left is None:
+                break  # a whole round has sent nothing
+            threading.Event().wait(min(_PATIENCE_SECONDS, max(0.0, left)))
     return Drained(
         sent=max(0, stats.accepted_total - before.accepted_total),
         waiting=stats.pending,
@@ -125,11 +137,14 @@ def _drain(
     )
 
 
-def _is_over(stats: Stats, start: float, timeout: float | None) -> bool:
-    """Whether to give up: when the time is over, or, without one, when a round has failed."""
-    if timeout is not None:
-        return time.monotonic() - start >= timeout
-    return stats.state in _HOPELESS or bool(stats.held)
+def _flush(client: SegOpsClient, timeout: float | None, show: Callable[[], Stats]) -> Stats:
+    """Flush once, and show how it goes meanwhile; return how it stands then."""
+    flushing = threading.Thread(target=client.flush, args=(timeout,), name="segops-drain")
+    flushing.start()
+    while flushing.is_alive():
+        flushing.join(_STEP_SECONDS)
+        show()
+    return show()
 
 
 def _tell(result: Drained) -> None:

@@ -249,12 +249,16 @@ def _judged(answer: Answer) -> Finding:
 
 def _repair(configuration: Configuration, path: Path) -> None:
     """Have a damaged file replaced by what can be read of it."""
+    if not _problem(path):
+        return
+    with opened_outbox(configuration) as outbox:
+        left = _problem(path)  # if opening has not mended it already
+        if left:
+            outbox.repair(left)
+
+
+def _problem(path: Path) -> str:
     try:
-        _, _, problem = scan(path)
+        return scan(path)[2]
     except sqlite3.Error as error:
-        problem = str(error)
-    if problem:
-        with opened_outbox(configuration) as outbox:  # which may have mended it already
-            _, _, left = scan(path)
-            if left:
-                outbox.repair(left)
+        return str(error)

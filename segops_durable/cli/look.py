@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -150,7 +152,7 @@ def how_it_stands(outbox: Outbox) -> dict[str, Any]:
     return {
         "outbox": str(outbox.path),
         "waiting": counts.pending,
-        "oldest_age_seconds": None if age is None else round(age, 1),
+        "oldest_age_seconds": None if age is None else round(age, 3),
         "dead": counts.dead,
         "queue_bytes": counts.queue_bytes,
         "accepted_total": counts.accepted_total,
@@ -186,13 +188,17 @@ def _table(found: dict[str, Any]) -> Table:
 
 
 def _watch(outbox: Outbox) -> None:
-    with Live(_table(how_it_stands(outbox)), console=Console(), auto_refresh=False) as live:
-        try:
-            while True:
-                time.sleep(_WATCH_SECONDS)
-                live.update(_table(how_it_stands(outbox)), refresh=True)
-        except KeyboardInterrupt:
-            return
+    """Show the table anew every second: in its place, or one after the other in a file."""
+    console = Console(highlight=False)
+    pause = threading.Event()
+    with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
+        while True:
+            table = _table(how_it_stands(outbox))
+            if console.is_terminal:
+                live.update(table, refresh=True)
+            else:
+                console.print(table)
+            pause.wait(_WATCH_SECONDS)
 
 
 def _problems(found: dict[str, Any], max_age: float | None, max_waiting: int | None) -> list[str]:

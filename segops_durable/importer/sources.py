@@ -242,6 +242,14 @@ class Csv(Source):
         values = record if self._is_text else map(_typed, record)
         return dict(zip(self._header, values, strict=True)), False
 
+    def text(self, record: list[str] | csv.Error) -> str:
+        """A row as it was, but for its quotes."""
+        if isinstance(record, csv.Error):
+            return ""
+        text = io.StringIO()
+        csv.writer(text).writerow(record)
+        return text.getvalue()
+
     def _next(self, rows: Iterator[list[str]]) -> list[str] | csv.Error | None:
         try:
             return next(rows, None)
