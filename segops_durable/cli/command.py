@@ -41,6 +41,10 @@ def run() -> None:
 
     Exit status: 0 if all is well and nothing that had to be sent waits, 1 if something waits
     or failed, 2 if the command was used wrongly.
+
+    \b
+    Example:
+      segops-durable status --help
     """
 
 

@@ -46,7 +46,14 @@ _BLOCK_SECONDS = 86_400.0 * 365
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="Which column it is.")
 @click.option("--const", "constants", multiple=True, metavar="FIELD=VALUE", help="One for all.")
-@click.option("--type", "kind", type=click.Choice(["track", "identify"]), default="track")
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(["track", "identify"]),
+    default="track",
+    help="What records are.",
+    show_default=True,
+)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Defaults to what a name says.")
 @click.option("--text", "is_text", is_flag=True, help="Leave values of CSV as texts.")
 @click.option("--rejects", metavar="FILE", help="Bad lines. Defaults to <FILE>.rejects.jsonl.")

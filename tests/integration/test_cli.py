@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from click.testing import CliRunner
+from reference import REFERENCE, reference
 
 from segops_durable import __main__, __version__, sign_user_id
 from segops_durable.cli import run
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 COMMAND = [sys.executable, "-m", "segops_durable"]
 
 
-def test_help_has_an_example_for_every_command() -> None:
+def test_every_command_has_a_help() -> None:
     runner = CliRunner()
     assert __version__ in runner.invoke(run, ["--version"]).output
     for command in run.commands:
@@ -106,3 +107,14 @@ def test_sign_refuses_what_is_no_secret_without_repeating_it(secret: str) -> Non
     assert found.returncode == 2
     assert "the HMAC secret is wrong: secret_hex must" in found.stderr
     assert "not hexadecimal" not in found.stderr
+
+
+def test_the_reference_is_that_of_the_commands() -> None:
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), "run tools/reference.py"
+
+
+def test_every_command_has_an_example_and_every_option_its_help() -> None:
+    text = reference()
+    assert text.count("```console") == text.count("\n## ")
+    for line in text.splitlines():
+        assert not line.startswith("- `") or line.split("`: ")[1], line
