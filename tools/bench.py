@@ -1,6 +1,6 @@
 """Speed, as ratios within one run: absolute figures mean little on a shared machine.
 
-    python tools/bench.py [--events N] [--rounds N] [--directory DIR]
+    python tools/bench.py [--events N] [--rounds N] [--lines N] [--directory DIR]
 
 Every contender stores the same event. The rounds take turns, and the median round counts.
 Run it in the project's environment; `tools/test.py` makes one.
@@ -39,6 +39,7 @@ EVENT = {
     "occurred_at": "2026-01-31T12:00:00+00:00",
     "payload": {"screen": "Pricing", "position": 3, "price": 9.99},
 }
+WHEN = "2026-01-31T12:00:00Z"
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once, like a machine offline
 LINK_SECONDS = 0.05
 
@@ -158,6 +159,62 @@ def report(results: dict[str, list[tuple[float, float]]]) -> None:
         print(f"{text:48} {statistics.median(ratios):6.2f}   ({spread})")
 
 
+def compare_imports(lines: int, rounds: int, home: str | None) -> None:
+    """Print how fast a file is imported, beside a bare `executemany` of what comes of it."""
+    imports, inserts = [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(dir=home) as directory:
+            path = Path(directory, "sales.jsonl")
+            with path.open("w") as file:
+                for number in range(lines):
+                    row = {"email": f"user-{number}", "event_type": "sold", "at": WHEN}
+                    file.write(json.dumps({**row, "amount": number / 2, "sku": "A-17"}) + "\n")
+            imports.append(_import_once(path, Path(directory, "outbox.db")))
+            inserts.append(_insert_again(Path(directory, "outbox.db"), Path(directory, "bare.db")))
+    ratios = sorted(one / other for one, other in zip(imports, inserts, strict=True))
+    rate = lines / statistics.median(imports)
+    spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+    print(f"{'import of JSON Lines':32} {rate:9,.0f} lines a second (100,000 asked)")
+    print(f"{'import / bare executemany':48} {statistics.median(ratios):6.2f}   ({spread})")
+
+
+def _import_once(path: Path, queue_path: Path) -> float:
+    field_map = segops_durable.FieldMap(columns={"user_id": "email", "occurred_at": "at"})
+    with segops_durable.SegOpsClient(
+        NOWHERE,
+        "sk_bench",
+        queue_path=queue_path,
+        on_error=lambda _error: None,
+        shutdown_timeout=0,
+    ) as client:
+        start = time.perf_counter()
+        client.import_events(path, field_map=field_map)
+        return time.perf_counter() - start
+
+
+def _insert_again(queue_path: Path, bare: Path) -> float:
+    """Seconds for an `executemany` of the same rows in stdlib sqlite3, 5000 to a commit."""
+    columns = "data, timestamp, crc, identity, uptime, boot"
+    with closing(sqlite3.connect(queue_path)) as file:
+        rows = file.execute(f"SELECT {columns} FROM queue_outbox").fetchall()  # noqa: S608 - constants
+    with closing(sqlite3.connect(bare, isolation_level=None)) as file:
+        file.execute("PRAGMA journal_mode=WAL")
+        file.execute("PRAGMA synchronous=FULL")
+        file.execute(
+            "CREATE TABLE q (_id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB, timestamp FLOAT,"
+            " crc INTEGER, identity TEXT, uptime REAL, boot INTEGER)"
+        )
+        start = time.perf_counter()
+        for first in range(0, len(rows), 5000):
+            file.execute("BEGIN IMMEDIATE")
+            file.executemany(
+                f"INSERT INTO q ({columns}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
+                rows[first : first + 5000],
+            )
+            file.execute("COMMIT")
+        return time.perf_counter() - start
+
+
 RATIOS = (
     ("track / bare commit, 1 thread (1.25 at most)", "track, 1 thread", "sqlite3, bare commit"),
     ("put / track, 16 threads (4 at least)", "persist-queue put, 16 threads", "track, 16 threads"),
@@ -170,6 +227,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Speed, as ratios within one run.")
     parser.add_argument("--events", type=int, default=1000, help="per contender and round")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--lines", type=int, default=200_000, help="of the file to import")
     parser.add_argument("--directory", help="where the outboxes go: the disk to measure")
     options = parser.parse_args()
     events = options.events
@@ -186,6 +244,7 @@ def main() -> int:
             "track, 50 ms link": (lambda directory: ours(directory, url), events, 1),
         }
         report(compare(contenders, options.rounds, options.directory))
+    compare_imports(options.lines, min(3, options.rounds), options.directory)
     return 0
 
 

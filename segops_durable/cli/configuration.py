@@ -93,6 +93,10 @@ class Configuration:
         chosen["queue_path"] = None if chosen.get("queue_path") is None else self._path(chosen)
         return Options(**chosen)
 
+    def value(self, name: str, default: Any) -> Any:
+        """A setting's value, or a default where it is not set."""
+        return self.settings[name].value if name in self.settings else default
+
     def outbox_path(self) -> Path:
         """Where the outbox is: as it is set, or that of the key, or the only one there is.
 

@@ -12,10 +12,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from segops_durable.cli.command import FAILED
+from segops_durable.cli.command import FAILED, tell
 from segops_durable.cli.configuration import Configuration, configured
 from segops_durable.cli.output import print_json
 from segops_durable.client import SegOpsClient
+from segops_durable.errors import StorageError
 from segops_durable.status import State
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ def drain(
         sys.exit(FAILED)
 
 
-def deliver(configuration: Configuration, *, timeout: float) -> int:
-    """Send what waits; return how many events still do."""
+def deliver(configuration: Configuration, *, timeout: float | None) -> int:
+    """Send what waits; return how many events still do, or were refused."""
     errors: list[SegOpsError] = []
     options = replace(
         configuration.options(on_error=errors.append), queue_path=configuration.outbox_path()
@@ -127,6 +128,7 @@ def _drain(
             if left is None:
                 break  # a whole round has sent nothing
             threading.Event().wait(min(_PATIENCE_SECONDS, max(0.0, left)))
+    tell(error for error in errors if isinstance(error, StorageError))
     return Drained(
         sent=max(0, stats.accepted_total - before.accepted_total),
         waiting=stats.pending,

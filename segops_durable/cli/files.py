@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from segops_durable.importer import Source
 
 _PAGE_LINES = 500
-_BLOCK_SECONDS = 86_400.0 * 365
+_BLOCK_SECONDS = 300.0
+"""What --send waits for room in a full queue, unless overflow_timeout is set."""
 
 
 @click.command(name="import")
@@ -104,7 +105,7 @@ def import_(
         _bars(is_shown=not as_json) as follow,
     ):
         results = [run(each, _rejects(each, rejects), job, follow(each)) for each in sources]
-    waiting = deliver(configuration, timeout=_BLOCK_SECONDS) if send else 0
+    waiting = deliver(configuration, timeout=None) if send else 0
     total = {
         "stored": sum(each.stored for each in results),
         "rejected": sum(each.rejected for each in results),
@@ -198,7 +199,7 @@ def _importing(
         configuration.options(
             batch_size=500,
             overflow="block",
-            overflow_timeout=_BLOCK_SECONDS,
+            overflow_timeout=configuration.value("overflow_timeout", _BLOCK_SECONDS),
             on_error=lambda _error: None,  # what still waits in the end is told of
         ),
         queue_path=configuration.outbox_path(),

@@ -416,6 +416,65 @@ def test_import_with_send_needs_no_room_for_all_of_it(commands: Commands, sandbo
     assert commands.waiting() == 0
 
 
+def test_import_with_send_ends_though_nobody_answers_and_goes_on_later(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    file = commands.home / "many.jsonl"
+    lines = [json.dumps({"user_id": "u", "event_type": "sold", "n": n}) for n in range(1500)]
+    file.write_text("\n".join(lines))
+    sandbox.stop()
+    commands("import", str(file), "--send", status=1)
+    assert commands.waiting() == 1500
+    other = Commands(commands.home / "other", commands.env["SEGOPS_API_URL"])
+    other.home.mkdir()
+    other.env.update(SEGOPS_MAX_QUEUE_EVENTS="1000", SEGOPS_OVERFLOW_TIMEOUT="0.1")
+    assert "is full" in other("import", str(file), "--send", status=1).output
+    sandbox.start()
+    other.env["SEGOPS_OVERFLOW_TIMEOUT"] = "30"
+    other("import", str(file), "--send")
+    assert sorted(numbers(sandbox)) == list(range(1500))
+
+
+def test_a_full_queue_is_told_of_by_the_command_that_meets_it(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    commands.env["SEGOPS_MAX_QUEUE_EVENTS"] = "1"
+    commands("track", "ann", "x")
+    output = commands("track", "ann", "x", status=1).output
+    assert "is full: it holds 1 events" in output
+    assert "once SegOps can be reached" in output
+    assert commands.waiting() == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("peek",),
+        ("drain",),
+        ("dead", "list"),
+        ("dead", "retry"),
+        ("export", "x.jsonl"),
+        ("track", "ann", "x"),
+        ("doctor", "--repair"),
+    ],
+)
+def test_a_damaged_file_is_told_of_and_does_not_stop_a_command(
+    commands: Commands, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(commands.home)
+    commands("track", "ann", "x")
+    with closing(sqlite3.connect(commands.queue_path)) as file:
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = bytearray(commands.queue_path.read_bytes())
+    data[:100] = b"\xaa" * 100
+    commands.queue_path.write_bytes(data)
+    output = commands(*words).output
+    assert "was damaged" in output
+    assert "check the disk" in output
+
+
 def test_the_doctor_finds_nothing_wrong_where_nothing_is(commands: Commands) -> None:
     commands("track", "ann", "x")
     found = [json.loads(line) for line in commands("doctor", "--json").stdout.splitlines()]
