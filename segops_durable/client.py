@@ -25,7 +25,7 @@ from segops_durable.importer import (
 from segops_durable.intake import Intake
 from segops_durable.living import LivingDelivery
 from segops_durable.options import Durability, Options, Overflow, checked_path, options_from_env
-from segops_durable.outbox import Caps, Checkpoint, Outbox, find_outbox, warn_of_leftovers
+from segops_durable.outbox import Checkpoint, Outbox, find_outbox, warn_of_leftovers
 from segops_durable.status import FlushResult, State, Stats
 
 if TYPE_CHECKING:
@@ -141,19 +141,7 @@ class SegOpsClient:
         self._closing = False
         self._result: FlushResult | None = None
         self._clock = Clock()
-        self._outbox = Outbox(
-            path,
-            api_url=options.api_url,
-            key_fingerprint=options.key_fingerprint,
-            durability=options.durability,
-            caps=Caps(
-                options.max_queue_events,
-                options.max_queue_bytes,
-                drops_oldest=options.overflow == "drop_oldest",
-            ),
-            allow_network_filesystem=options.allow_network_filesystem,
-            clock=self._clock,
-        )
+        self._outbox = Outbox.of(options, path, self._clock)
         self._intake = Intake(self._outbox, options, self._clock)
         if options.queue_path is None:
             warn_of_leftovers(path, options.api_url)

@@ -30,7 +30,7 @@ from segops_durable.cli.station import opened_outbox, station
 from segops_durable.client import SegOpsClient
 from segops_durable.errors import ConfigurationError
 from segops_durable.importer import FORMATS, FieldMap, Importer, ImportResult, open_source
-from segops_durable.outbox import Place
+from segops_durable.outbox import Place, sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from segops_durable.importer import Progress as Advance
     from segops_durable.importer import Source
 
+_COUNTED = ("stored", "rejected", "stored_before")
 _PAGE_LINES = 500
 _BLOCK_SECONDS = 300.0
 """What --send waits for room in a full queue, unless overflow_timeout is set."""
@@ -106,11 +107,7 @@ def import_(
     ):
         results = [run(each, _rejects(each, rejects), job, follow(each)) for each in sources]
     waiting = deliver(configuration, timeout=None) if send else 0
-    total = {
-        "stored": sum(each.stored for each in results),
-        "rejected": sum(each.rejected for each in results),
-        "stored_before": sum(each.stored_before for each in results),
-    }
+    total = {name: sum(getattr(each, name) for each in results) for name in _COUNTED}
     if as_json:
         print_json(total)
     else:
@@ -287,19 +284,9 @@ def _new_file(file: Path) -> Iterator[IO[bytes]]:
             raw.flush()
             os.fsync(raw.fileno())
         partial.replace(file)
-        _sync(file.parent)
+        sync_directory(file.parent)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _sync(directory: Path) -> None:
-    if os.name == "nt":  # pragma: no cover - a directory cannot be opened there
-        return
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @contextmanager

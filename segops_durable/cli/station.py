@@ -12,7 +12,7 @@ from segops_durable.cli.command import tell
 from segops_durable.clock import Clock
 from segops_durable.delivery import Delivery
 from segops_durable.intake import Intake
-from segops_durable.outbox import Caps, Outbox, owner_of
+from segops_durable.outbox import Outbox, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,22 +69,9 @@ def opened_outbox(configuration: Configuration) -> Iterator[Outbox]:
 @contextmanager
 def station(configuration: Configuration) -> Iterator[Station]:
     """Open the outbox of the key, or make it, to store events in it."""
-    options = configuration.options()
-    options = replace(options, queue_path=configuration.outbox_path())
+    options = replace(configuration.options(), queue_path=configuration.outbox_path())
     clock = Clock()
-    outbox = Outbox(
-        options.outbox_path,
-        api_url=options.api_url,
-        key_fingerprint=options.key_fingerprint,
-        durability=options.durability,
-        caps=Caps(
-            options.max_queue_events,
-            options.max_queue_bytes,
-            drops_oldest=options.overflow == "drop_oldest",
-        ),
-        allow_network_filesystem=options.allow_network_filesystem,
-        clock=clock,
-    )
+    outbox = Outbox.of(options, options.outbox_path, clock)
     delivery = Delivery(options, outbox, clock)
     try:
         yield Station(outbox, Intake(outbox, options, clock), delivery, clock, options)

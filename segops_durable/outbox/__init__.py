@@ -5,7 +5,12 @@ from __future__ import annotations
 from segops_durable.outbox.caps import Caps
 from segops_durable.outbox.carrying import Place
 from segops_durable.outbox.checking import scan
-from segops_durable.outbox.files import damaged_copies, filesystem_of, is_network_filesystem
+from segops_durable.outbox.files import (
+    damaged_copies,
+    filesystem_of,
+    is_network_filesystem,
+    sync_directory,
+)
 from segops_durable.outbox.leftovers import find_outbox, owner_of, warn_of_leftovers
 from segops_durable.outbox.letters import Cause, DeadLetter, Letter, read_event
 from segops_durable.outbox.outbox import Outbox
@@ -40,5 +45,6 @@ __all__ = [
     "owner_of",
     "read_event",
     "scan",
+    "sync_directory",
     "warn_of_leftovers",
 ]

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segops_durable.errors import SegOpsError
-    from segops_durable.options import Durability
+    from segops_durable.options import Durability, Options
 
 _log = logging.getLogger("segops_durable")
 
@@ -127,6 +127,28 @@ class Outbox:
         self._commit = GroupCommit(self._store, caps)
         self._batches = Batches(self._store, lambda: self._uuid, self._clock)
         self.dead_letters = DeadLetters(self._store)
+
+    @classmethod
+    def of(cls, options: Options, path: Path, clock: Clock) -> Outbox:
+        """Open an outbox as options say.
+
+        Raises:
+            StorageError: The file cannot be opened.
+            ConfigurationError: The file belongs to another `api_url`.
+        """
+        return cls(
+            path,
+            api_url=options.api_url,
+            key_fingerprint=options.key_fingerprint,
+            durability=options.durability,
+            caps=Caps(
+                options.max_queue_events,
+                options.max_queue_bytes,
+                drops_oldest=options.overflow == "drop_oldest",
+            ),
+            allow_network_filesystem=options.allow_network_filesystem,
+            clock=clock,
+        )
 
     def append(
         self,
