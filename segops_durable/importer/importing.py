@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.clock import Moment
 from segops_durable.errors import ImportStoppedError
 from segops_durable.importer.reading import write_json
-from segops_durable.importer.sources import Place, Source, tail_of
+from segops_durable.importer.rejects import Rejects
+from segops_durable.importer.state import State
 from segops_durable.outbox import Checkpoint
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from segops_durable.delivery import Delivery
     from segops_durable.events import Event
     from segops_durable.importer.mapping import FieldMap
-    from segops_durable.importer.sources import Chunk
+    from segops_durable.importer.sources import Chunk, Source
     from segops_durable.intake import Intake
     from segops_durable.outbox import Outbox
     from segops_durable.users import Person
@@ -109,17 +108,22 @@ class Importer:
             SegOpsError: They could not be stored.
         """
         key = source.key() if job is None else f"import:{job}"
-        before = _State.read(self._outbox.checkpoint(key) if key else None, source)
-        state = before
+        notes = Rejects(rejects)
         source.most_rows = min(source.most_rows, self._max_rows or source.most_rows)
-        if rejects is not None and before.place.line:
-            _cut(rejects, before.rejects_bytes)
         person = self._intake.person(self._delivery)
+        before = self._begin(source, notes, key, person)
+        state = before
         for chunk in source.chunks(before.place):
             found = self._read(source, chunk, person, state)
-            state = state.after(source, chunk.end, found, _append(rejects, found.rejected))
-            checkpoint = None if key is None else Checkpoint(key, state.as_position())
-            self._intake.append(found.encoded, found.moments, person, checkpoint, self._delivery)
+            notes.append(found.rejected)
+            state = state.after(
+                source,
+                chunk.end,
+                stored=len(found.encoded),
+                rejected=len(found.rejected),
+                rejects=notes,
+            )
+            self._store(found, person, key, state)
             if self._on_progress is not None:
                 stored, rejected = state.stored - before.stored, state.rejected - before.rejected
                 self._on_progress(Progress(source.consumed, source.size, stored, rejected))
@@ -127,7 +131,23 @@ class Importer:
             state.stored - before.stored, state.rejected - before.rejected, before.stored
         )
 
-    def _read(self, source: Source, chunk: Chunk, person: Person | None, state: _State) -> _Found:
+    def _begin(
+        self, source: Source, notes: Rejects, key: str | None, person: Person | None
+    ) -> State:
+        """Find the place to go on at; where there is none, write down the beginning."""
+        known = State.of(self._outbox.checkpoint(key), source) if key else None
+        if known is not None:
+            notes.return_to(known.rejects)
+            return known
+        beginning = State.beginning(source, notes)
+        self._store(_Found([], [], []), person, key, beginning)
+        return beginning
+
+    def _store(self, found: _Found, person: Person | None, key: str | None, state: State) -> None:
+        checkpoint = None if key is None else Checkpoint(key, asdict(state))
+        self._intake.append(found.encoded, found.moments, person, checkpoint, self._delivery)
+
+    def _read(self, source: Source, chunk: Chunk, person: Person | None, state: State) -> _Found:
         now = self._clock.moment()
         plain = Moment(now.wall)
         anonymous_id = None if person is None else person.anonymous_id
@@ -182,73 +202,3 @@ class _Found(NamedTuple):
         self.rejected.append(
             {"file": source.name, "line": number, "reason": reason, "record": text}
         )
-
-
-@dataclass(frozen=True)
-class _State:
-    """What is known of a file that was imported in part."""
-
-    place: Place
-    stored: int
-    rejected: int
-    rejects_bytes: int
-    prefix: tuple[int, str]
-    tail: str
-
-    @classmethod
-    def read(cls, position: Any, source: Source) -> _State:  # noqa: ANN401 - JSON
-        """Read a checkpoint; where it is of another file, or none, begin at the beginning."""
-        fresh = cls(Place(0, 0), 0, 0, 0, source.prefix(), "")
-        if position is None:
-            return fresh
-        known = cls(
-            Place(*position["place"]),
-            position["stored"],
-            position["rejected"],
-            position["rejects_bytes"],
-            (position["prefix"][0], position["prefix"][1]),
-            position["tail"],
-        )
-        if source.prefix(known.prefix[0]) != known.prefix:
-            return fresh
-        if known.tail and tail_of(source, known.place) != known.tail:
-            raise ImportStoppedError(
-                f"{source.name} has changed since line {known.place.line} of it was imported",
-                file=source.name,
-                line=known.place.line,
-                hint="What was imported stays; to import a changed file, copy it under a new name",
-            )
-        return known
-
-    def after(self, source: Source, end: Place, found: _Found, rejects_bytes: int) -> _State:
-        """The state after another chunk."""
-        return _State(
-            end,
-            self.stored + len(found.encoded),
-            self.rejected + len(found.rejected),
-            rejects_bytes,
-            self.prefix,
-            tail_of(source, end),
-        )
-
-    def as_position(self) -> dict[str, Any]:
-        """What is stored of it."""
-        return {**vars(self), "place": list(self.place), "prefix": list(self.prefix)}
-
-
-def _append(rejects: Path | None, bad: list[dict[str, Any]]) -> int:
-    """Write bad records down, for sure, before the place after them is; return the size."""
-    if rejects is None:
-        return 0
-    if bad:
-        with rejects.open("a", encoding="utf-8", errors="replace") as file:
-            file.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in bad)
-            file.flush()
-            os.fsync(file.fileno())
-    return rejects.stat().st_size if rejects.exists() else 0
-
-
-def _cut(rejects: Path, size: int) -> None:
-    """Take away what was written after the last checkpoint: it will be written again."""
-    if rejects.exists() and rejects.stat().st_size > size:
-        os.truncate(rejects, size)

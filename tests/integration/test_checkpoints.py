@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from segops_durable import ConfigurationError, InvalidEventError, QueueFullError, SegOpsClient
+from segops_durable import (
+    ConfigurationError,
+    InvalidEventError,
+    QueueFullError,
+    SegOpsClient,
+    StorageError,
+)
 from support.events import numbered
 
 if TYPE_CHECKING:
@@ -49,6 +55,18 @@ def test_neither_rows_nor_position_are_stored_if_one_cannot_be(
         client.track_many([*numbered(10), {"user_id": "u"}], checkpoint=("job", 611))
     assert client.checkpoint("job") == 600
     assert client.stats().pending == 600
+
+
+def test_the_rows_go_if_the_position_cannot_be_written(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.stop()
+    client = make_client()
+    broken = "INSERT INTO checkpoints VALUES (?, ?, ?, 'one too many')"
+    monkeypatch.setattr("segops_durable.outbox.checkpoints._SET", broken)
+    with pytest.raises(StorageError, match="values were supplied"):
+        client.track_many(numbered(3), checkpoint=("job", 3))
+    assert client.stats().pending == 0
 
 
 @pytest.mark.parametrize(

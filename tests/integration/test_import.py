@@ -25,6 +25,7 @@ from segops_durable import (
     SegOpsClient,
 )
 from segops_durable.importer import Progress, reading, sources
+from segops_durable.importer.rejects import Rejects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,7 +237,7 @@ def test_too_many_bad_lines_stop_it_and_it_goes_on_when_they_are_mended(
 
 
 def test_the_rejects_are_there_once_though_the_import_was_ended(
-    client: SegOpsClient, tmp_path: Path
+    client: SegOpsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, rejects = tmp_path / "a.jsonl", tmp_path / "rejects.jsonl"
     good = json.dumps({"user_id": "u", "event_type": "sold"})
@@ -246,6 +247,11 @@ def test_the_rejects_are_there_once_though_the_import_was_ended(
         if progress.rejected:
             raise KilledError
 
+    rejects.write_text('{"line": 0, "of": "another import"}\n')
+    with monkeypatch.context() as patched:
+        patched.setattr(Rejects, "append", die_after(Rejects.append))  # in the first transaction
+        with pytest.raises(KilledError):
+            client.import_events(path, rejects=rejects)
     for _ in range(3):
         with pytest.raises(KilledError):
             client.import_events(path, rejects=rejects, on_progress=end)
@@ -253,7 +259,27 @@ def test_the_rejects_are_there_once_though_the_import_was_ended(
             file.write("what a killed transaction had written\n")
     client.import_events(path, rejects=rejects)
     bad = [json.loads(line) for line in rejects.read_text().splitlines()]
-    assert [each["line"] for each in bad] == list(range(2, 40_001, 2))
+    assert [each["line"] for each in bad] == list(range(0, 40_001, 2))
+
+
+def die_after(append: Callable[..., None]) -> Callable[..., None]:
+    def append_and_die(*args: Any) -> None:
+        append(*args)
+        raise KilledError
+
+    return append_and_die
+
+
+def test_another_file_of_rejects_is_never_cut(client: SegOpsClient, tmp_path: Path) -> None:
+    path, first, second = (tmp_path / name for name in ("a.jsonl", "1.jsonl", "2.jsonl"))
+    path.write_text("bad\n")
+    client.import_events(path, rejects=first)
+    second.write_text("precious " * 100)
+    with path.open("a") as file:
+        file.write("worse\n")
+    client.import_events(path, rejects=second)
+    assert second.read_text().startswith("precious " * 100)
+    assert len(first.read_text().splitlines()) == 1
 
 
 def test_a_file_that_grows_is_imported_on_from_where_it_ended(
