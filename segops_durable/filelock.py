@@ -78,7 +78,8 @@ class FileLock:
     def write(self, note: bytes) -> None:
         """Leave a note in the file for others to `read`; of no use but to inform."""
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, b" " + note, 0)  # the first byte is what Windows locks
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        os.write(self._fd, b" " + note)  # the first byte is what Windows locks
 
     def release(self) -> None:
         """Give the lock back."""

@@ -138,7 +138,7 @@ def export(file: Path, remove: bool, config_file: str | None, **given: Any) -> N
             )
         last_id = outbox.counts().last_id
         with _new_file(file) as stream:
-            count = sum(1 for line in outbox.exported() if stream.write(line))
+            count = sum(1 for line in outbox.exported(last_id) if stream.write(line))
         removed = outbox.remove_exported(last_id) if remove else 0
     what = f", {removed} removed here" if remove else ", which still wait here as well"
     click.echo(f"{count} exported to {file}{what}", err=True)

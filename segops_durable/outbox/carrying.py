@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 _PAGE_ROWS = 500
 _SELECT = f"""
 SELECT _id, data, timestamp, crc, identity, uptime, boot FROM {QUEUE}
-WHERE _id > ? ORDER BY _id LIMIT ?
+WHERE _id > ? AND _id <= ? ORDER BY _id LIMIT ?
 """
+_UNMARK = "DELETE FROM in_flight WHERE first_id <= ?"
 _INSERT = f"""
 INSERT INTO {QUEUE} (data, timestamp, crc, identity, uptime, boot) VALUES (?, ?, ?, ?, ?, ?)
 """
@@ -56,14 +57,17 @@ class _Line(NamedTuple):
     row: NewRow
 
 
-def export_lines(store: Store, source: str) -> Iterator[bytes]:
-    """Yield every waiting event that is intact, as a line of JSON, oldest first."""
+def export_lines(store: Store, source: str, last_id: int) -> Iterator[bytes]:
+    """Yield the waiting events up to an id, as lines of JSON, oldest first; not damaged ones."""
+    for page in _pages(store, last_id):
+        yield from (_line(row, source) for row in page)
+
+
+def _pages(store: Store, last_id: int) -> Iterator[list[Row]]:
     after = 0
-    while page := store.read(_SELECT, (after, _PAGE_ROWS)):
+    while page := store.read(_SELECT, (after, last_id, _PAGE_ROWS)):
         after = page[-1][0]
-        for row in (Row(*found) for found in page):
-            if row.is_intact:
-                yield _line(row, source)
+        yield [row for row in (Row(*found) for found in page) if row.is_intact]
 
 
 def _line(row: Row, source: str) -> bytes:
@@ -121,23 +125,19 @@ def load_lines(store: Store, caps: Caps, own: str, lines: Sequence[bytes], befor
 
 
 def remove_up_to(store: Store, last_id: int) -> int:
-    """Remove waiting events up to an id, some at a time; return how many."""
+    """Remove the waiting events up to an id, page by page; not damaged ones. Return how many."""
     removed = 0
-    while True:
+    for page in _pages(store, last_id):
 
-        def remove(writer: sqlite3.Connection) -> int:
-            sql = (
-                f"DELETE FROM {QUEUE} WHERE _id IN (SELECT _id FROM {QUEUE} WHERE _id <= ? LIMIT ?)"
-            )
-            count = writer.execute(sql, (last_id, _PAGE_ROWS)).rowcount
-            writer.execute("DELETE FROM in_flight WHERE first_id <= ?", (last_id,))
+        def remove(writer: sqlite3.Connection, rows: Sequence[Row] = page) -> int:
+            sql = f"DELETE FROM {QUEUE} WHERE _id = ?"
+            count = writer.executemany(sql, [(row.id,) for row in rows]).rowcount
             writer.execute("UPDATE tally SET removed = removed + ?", (count,))
             return count
 
-        count = store.transact(remove)
-        removed += count
-        if not count:
-            return removed
+        removed += store.transact(remove) if page else 0
+    store.transact(lambda writer: writer.execute(_UNMARK, (last_id,)))
+    return removed
 
 
 def _parsed(line: bytes) -> _Line:

@@ -323,9 +323,9 @@ class Outbox:
         """Notice a file that vanished or was replaced; for the sender, between batches."""
         self._store.look_after()
 
-    def exported(self) -> Iterator[bytes]:
-        """Yield every waiting event as a line of JSON, to be carried to another outbox by hand."""
-        return export_lines(self._store, self._uuid)
+    def exported(self, last_id: int) -> Iterator[bytes]:
+        """Yield the waiting events up to an id as lines of JSON, to be carried by hand."""
+        return export_lines(self._store, self._uuid, last_id)
 
     def load(self, lines: Sequence[bytes], before: Place) -> Place:
         """Store exported lines that are not here yet; return the place after them.

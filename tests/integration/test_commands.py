@@ -328,6 +328,26 @@ def test_a_queue_that_is_carried_by_hand_is_delivered_once_though_it_is_loaded_t
     assert "from this very outbox" in device("load", str(file), status=2).output
 
 
+def test_what_is_damaged_or_came_later_is_not_removed_by_an_export(commands: Commands) -> None:
+    commands.env["SEGOPS_API_URL"] = NOWHERE
+    with closing_client(commands) as client:
+        client.track_many(numbered(3))
+    with closing(sqlite3.connect(commands.queue_path)) as file:
+        file.execute("UPDATE queue_outbox SET data = x'7b7d' WHERE _id = 2")
+        file.commit()
+    outbox = Outbox(commands.queue_path, api_url=NOWHERE, key_fingerprint="k")
+    assert outbox.try_become_sender()
+    lines = []
+    for line in outbox.exported(3):
+        lines.append(line)
+        outbox.append([b'{"n":"later"}'])
+    assert len(lines) == 2
+    assert outbox.remove_exported(3) == 2
+    assert outbox.counts().pending == 3  # the damaged one, and the later ones
+    outbox.resign_as_sender()
+    outbox.close()
+
+
 def test_two_exports_of_one_device_that_overlap_are_delivered_once_in_either_order(
     commands: Commands, sandbox: Sandbox
 ) -> None:

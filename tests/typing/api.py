@@ -60,6 +60,14 @@ def operations(client: segops.SegOpsClient) -> None:
         print(retry_at.isoformat(), count)
 
 
+def job(client: segops.SegOpsClient) -> None:
+    done: int = client.checkpoint("orders") or 0
+    client.track_many([segops.Event("u", "e")], checkpoint=("orders", done + 1))
+    columns = segops.FieldMap(columns={"user_id": "email"}, constants={"event_type": "sold"})
+    result: segops.ImportResult = client.import_events("sales.csv.gz", field_map=columns)
+    print(result.stored, result.rejected, result.stored_before)
+
+
 def report(error: segops.SegOpsError) -> None:
     if isinstance(error, segops.DeliveryError):
         print(error.batch_size, error.attempts, error.status, error.retry_at, error.events)
