@@ -77,7 +77,8 @@ class Suspects:
         """Seconds until one of them may be tried again; 0 if one may, or there is none."""
         if not self._is_way_open:
             return 0.0
-        return min((each.pause.remaining for each in self._suspects.values()), default=0.0)
+        suspects = tuple(self._suspects.values())  # another thread may ask
+        return min((each.pause.remaining for each in suspects), default=0.0)
 
     def recall(self, *, if_full: bool = False) -> Suspect | None:
         """Let the next suspect be tried again; return it, or None if there is none.

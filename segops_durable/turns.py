@@ -28,7 +28,7 @@ class _Hold:
 
 
 class Turns:
-    """The order of identities, across rounds. For one thread at a time, but for `held`.
+    """The order of identities, across rounds. For one thread, but for `held` and `remaining`.
 
     Args:
         identities: Says whose events wait, those with the oldest first.
@@ -59,7 +59,8 @@ class Turns:
     @property
     def remaining(self) -> float:
         """Seconds until somebody who is held may be tried again; 0 if now, or nobody is."""
-        return min((hold.pause.remaining for hold in self._holds.values()), default=0.0)
+        holds = tuple(self._holds.values())  # another thread may ask
+        return min((hold.pause.remaining for hold in holds), default=0.0)
 
     def begin(self) -> None:
         """Look at everybody once more."""

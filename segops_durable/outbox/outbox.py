@@ -292,19 +292,19 @@ class Outbox:
     def anonymous_id(self) -> str:
         """The id of the device's visitor, which any process may have made anew."""
         found = self._store.read("SELECT value FROM meta WHERE name = 'anonymous_id'")
-        anonymous_id: str = found[0][0]
-        return anonymous_id
+        return str(found[0][0]) if found else self.renew_anonymous_id()
 
-    def renew_anonymous_id(self) -> None:
-        """Make a new id: the next visitor is another person."""
+    def renew_anonymous_id(self) -> str:
+        """Make a new id, and return it: the next visitor is another person."""
+        anonymous_id = str(uuid.uuid4())
 
         def renew(writer: sqlite3.Connection) -> None:
-            meta = _meta(writer)
-            meta["anonymous_id"] = str(uuid.uuid4())
+            meta = {**_meta(writer), "anonymous_id": anonymous_id}
             meta["check"] = _checksum(meta)
             writer.executemany(_SET_META, meta.items())
 
         self._store.transact(renew)
+        return anonymous_id
 
     def forget(self, name: str) -> int:
         """Erase all that waits of a person, and of their dead letters; return how many.
