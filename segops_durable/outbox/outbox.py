@@ -22,18 +22,11 @@ What it promises:
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import sqlite3
-import threading
-import uuid
-import zlib
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.clock import Clock, Moment, corrected
-from segops_durable.errors import ConfigurationError
-from segops_durable.filelock import FileLock
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.batches import Batches
 from segops_durable.outbox.caps import NO_CAPS, Caps
@@ -44,6 +37,7 @@ from segops_durable.outbox.dead_letters import DeadLetters
 from segops_durable.outbox.event_queue import ADD_LOST, LAST_ID, LOST, QUEUE
 from segops_durable.outbox.files import refuse_network_filesystem
 from segops_durable.outbox.forgetting import forget
+from segops_durable.outbox.ownership import ANONYMOUS_ID, SET_META, bind, renew_anonymous_id
 from segops_durable.outbox.rows import (
     Batch,
     Checkpoint,
@@ -54,6 +48,7 @@ from segops_durable.outbox.rows import (
     Taken,
     new_row,
 )
+from segops_durable.outbox.sending_place import SendingPlace
 from segops_durable.outbox.store import Store
 
 if TYPE_CHECKING:
@@ -65,7 +60,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("segops_durable")
 
-_SET_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _PEEK = f"""
 SELECT _id, data, timestamp, crc, identity, uptime, boot FROM {QUEUE} ORDER BY _id LIMIT ?
 """
@@ -118,9 +112,7 @@ class Outbox:
         self._caps = caps
         self._api_url = api_url
         self._key_fingerprint = key_fingerprint
-        self._sender: FileLock | None = None
-        self._sender_path = path.with_name(path.name + ".sender")
-        self._sender_guard = threading.Lock()
+        self._sending_place = SendingPlace(path)
         if not allow_network_filesystem:
             refuse_network_filesystem(path)
         self._store = Store(path, durability, self._bind)
@@ -181,40 +173,19 @@ class Outbox:
 
     def try_become_sender(self) -> bool:
         """Become, or remain, the one sender among all processes; say whether that is so."""
-        with self._sender_guard:
-            if self._sender is not None:
-                return True
-            lock = FileLock(self._sender_path)
-            if not lock.try_acquire():
-                lock.close()
-                return False
-            self._sender = lock
-            return True
+        return self._sending_place.try_take()
 
     def resign_as_sender(self) -> None:
         """Let another process send. Safe to call when this one is not the sender."""
-        with self._sender_guard:
-            if self._sender is not None:
-                self._sender.close()
-                self._sender = None
+        self._sending_place.leave()
 
     def note_as_sender(self, note: dict[str, Any]) -> None:
         """Leave a note for other processes, if this one is the sender; not kept for long."""
-        with self._sender_guard:
-            if self._sender is not None:
-                self._sender.write(json.dumps({"pid": os.getpid(), **note}).encode())
+        self._sending_place.leave_note(note)
 
     def sender_note(self) -> dict[str, Any] | None:
         """What the process that sends says of itself; None if nobody sends."""
-        path = self._sender_path
-        with self._sender_guard:
-            if self._sender is None and not _is_locked(path):
-                return None
-        try:
-            note = json.loads(path.read_bytes())
-        except (OSError, ValueError):  # it is just being written, or never was
-            return {}
-        return note if isinstance(note, dict) else {}
+        return self._sending_place.note()
 
     def identities(self) -> list[str]:
         """Whose events wait, those with the oldest first; `NO_IDENTITY` may be left out."""
@@ -291,20 +262,12 @@ class Outbox:
 
     def anonymous_id(self) -> str:
         """The id of the device's visitor, which any process may have made anew."""
-        found = self._store.read("SELECT value FROM meta WHERE name = 'anonymous_id'")
+        found = self._store.read(ANONYMOUS_ID)
         return str(found[0][0]) if found else self.renew_anonymous_id()
 
     def renew_anonymous_id(self) -> str:
         """Make a new id, and return it: the next visitor is another person."""
-        anonymous_id = str(uuid.uuid4())
-
-        def renew(writer: sqlite3.Connection) -> None:
-            meta = {**_meta(writer), "anonymous_id": anonymous_id}
-            meta["check"] = _checksum(meta)
-            writer.executemany(_SET_META, meta.items())
-
-        self._store.transact(renew)
-        return anonymous_id
+        return self._store.transact(renew_anonymous_id)
 
     def forget(self, name: str) -> int:
         """Erase all that waits of a person, and of their dead letters; return how many.
@@ -372,18 +335,17 @@ class Outbox:
         """Let go of the file, and keep everyone out; False if that cannot be."""
         if not self._store.before_fork():
             return False
-        self._sender_guard.acquire()
+        self._sending_place.before_fork()
         return True
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
-        self._sender_guard.release()
+        self._sending_place.after_fork_in_parent()
         self._store.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """Start anew: the parent's threads, and its place as the sender, stayed with it."""
-        self._sender_guard = threading.Lock()
-        self.resign_as_sender()
+        self._sending_place.after_fork_in_child()
         self._store.after_fork_in_child()
         self._commit = GroupCommit(self._store, self._caps)
 
@@ -393,31 +355,7 @@ class Outbox:
 
     def _bind(self, writer: sqlite3.Connection) -> None:
         """Make sure that a file that was opened is ours, and learn its identities."""
-        meta = _meta(writer)
-        if "check" in meta and meta["check"] != _checksum(meta):
-            _log.warning("the identity of %s is damaged; it gets a new one", self.path)
-            meta.clear()
-        if meta.get("api_url", self._api_url) != self._api_url:
-            raise ConfigurationError(
-                f"the outbox {self.path} holds events for {meta['api_url']}, got {self._api_url!r}",
-                field="api_url",
-                hint="Give each api_url its own queue_path",
-            )
-        if meta.get("key", self._key_fingerprint) != self._key_fingerprint:
-            _log.info("the API key of %s was rotated; waiting events go out under it", self.path)
-        ours: dict[str, str] = {
-            "uuid": str(uuid.uuid4()),
-            "anonymous_id": str(uuid.uuid4()),
-            **{name: meta[name] for name in ("uuid", "anonymous_id") if name in meta},
-            "api_url": self._api_url,
-            "key": self._key_fingerprint,
-        }
-        ours["check"] = _checksum(ours)
-        if not ours.items() <= meta.items():
-            writer.execute("BEGIN IMMEDIATE")
-            writer.executemany(_SET_META, ours.items())
-            writer.execute("COMMIT")
-        self._uuid = ours["uuid"]
+        self._uuid = bind(writer, self.path, self._api_url, self._key_fingerprint)
 
     def _shown_now(
         self, wall: float | None, uptime: float | None, boot: int | None
@@ -429,28 +367,7 @@ class Outbox:
         return wall if now is None else now
 
     def _set_meta(self, name: str, value: str) -> None:
-        self._store.transact(lambda writer: writer.execute(_SET_META, (name, value)))
-
-
-def _is_locked(path: Path) -> bool:
-    if not path.exists():
-        return False
-    lock = FileLock(path)
-    try:
-        return not lock.try_acquire()
-    finally:
-        lock.close()
-
-
-def _checksum(meta: dict[str, str]) -> str:
-    """Of what decides whose events these are, and under which keys they are sent."""
-    names = ("uuid", "anonymous_id", "api_url")
-    return str(zlib.crc32("\0".join(str(meta.get(name)) for name in names).encode()))
-
-
-def _meta(connection: sqlite3.Connection) -> dict[str, str]:
-    found = connection.execute("SELECT name, value FROM meta").fetchall()
-    return {str(name): str(value) for name, value in found}
+        self._store.transact(lambda writer: writer.execute(SET_META, (name, value)))
 
 
 def _reckon(writer: sqlite3.Connection) -> int:
