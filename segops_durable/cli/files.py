@@ -112,6 +112,10 @@ def import_(
         print_json(total)
     else:
         _tell(total, sources, rejects)
+    for each in sources:
+        if each.is_incomplete:
+            click.echo(f"The last line of {each.name} is not complete: import it again", err=True)
+            waiting += 1
     if total["rejected"] or waiting:
         sys.exit(FAILED)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.clock import Moment
-from segops_durable.errors import ImportStoppedError
+from segops_durable.errors import ImportStoppedError, SegOpsError
 from segops_durable.importer.reading import write_json
 from segops_durable.importer.rejects import Rejects
 from segops_durable.importer.state import State
 from segops_durable.outbox import Checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from segops_durable.clock import Clock
@@ -34,11 +35,14 @@ class ImportResult:
         stored: Events stored by this call.
         rejected: Records rejected by this call.
         stored_before: Events that earlier calls had stored from the same file.
+        is_incomplete: Whether the last line is not all there, as somebody is writing it. It
+            was left, and is read by the next call.
     """
 
     stored: int
     rejected: int
     stored_before: int
+    is_incomplete: bool = False
 
 
 class Progress(NamedTuple):
@@ -113,7 +117,7 @@ class Importer:
         person = self._intake.person(self._delivery)
         before = self._begin(source, notes, key, person)
         state = before
-        for chunk in source.chunks(before.place):
+        for chunk in _chunks(source, before):
             found = self._read(source, chunk, person, state)
             notes.append(found.rejected)
             state = state.after(
@@ -128,7 +132,10 @@ class Importer:
                 stored, rejected = state.stored - before.stored, state.rejected - before.rejected
                 self._on_progress(Progress(source.consumed, source.size, stored, rejected))
         return ImportResult(
-            state.stored - before.stored, state.rejected - before.rejected, before.stored
+            state.stored - before.stored,
+            state.rejected - before.rejected,
+            before.stored,
+            source.is_incomplete,
         )
 
     def _begin(
@@ -187,6 +194,20 @@ class Importer:
                 line=number,
                 hint=f"{self._max_errors} are allowed; mend it and import it again: it goes on",
             )
+
+
+def _chunks(source: Source, state: State) -> Iterator[Chunk]:
+    """Read a source from a place on; tell where it cannot be read any further."""
+    try:
+        yield from source.chunks(state.place)
+    except SegOpsError:
+        raise
+    except (EOFError, ValueError, zlib.error) as error:  # of gzip, and of pyarrow
+        raise ImportStoppedError(
+            f"{source.name} is cut off or damaged: {error}",
+            file=source.name,
+            hint="What could be read of it before is stored; get the file again",
+        ) from error
 
 
 class _Found(NamedTuple):

@@ -77,11 +77,13 @@ class Source(ABC):
     Attributes:
         path: The file, or None.
         most_rows: Records in a chunk at most.
+        is_incomplete: Whether its last line is not all there; it was left for another time.
     """
 
     def __init__(self, path: Path | None, stream: IO[bytes] | None = None) -> None:
         self.path = path
         self.most_rows = _CHUNK_ROWS
+        self.is_incomplete = False
         self._given = stream
         self._raw: IO[bytes] | None = None
 
@@ -180,6 +182,9 @@ class JsonLines(Source):
         offset, line = start
         with self._opened(offset) as stream:
             while lines := stream.readlines(_CHUNK_BYTES):
+                if not lines[-1].endswith((b"\n", b"}")):  # somebody is writing it
+                    self.is_incomplete = True
+                    lines.pop()
                 for first in range(0, len(lines), self.most_rows):
                     some = lines[first : first + self.most_rows]
                     numbered = list(enumerate(some, start=line + 1))

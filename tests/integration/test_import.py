@@ -292,6 +292,36 @@ def test_a_file_that_grows_is_imported_on_from_where_it_ended(
     assert client.import_events(path, field_map=FIELDS).stored == 15
 
 
+def test_a_line_that_is_being_written_is_left_until_it_is_there(
+    client: SegOpsClient, tmp_path: Path, queue_path: Path
+) -> None:
+    path = tmp_path / "a.jsonl"
+    line = '{"user_id": "u", "event_type": "sold", "n": 1}'
+    path.write_text(f"{line}\n{line[:30]}")
+    result = client.import_events(path)
+    assert (result.stored, result.rejected, result.is_incomplete) == (1, 0, True)
+    with path.open("a") as file:
+        file.write(line[30:])
+    result = client.import_events(path)
+    assert (result.stored, result.is_incomplete) == (1, False)
+    assert [event["payload"] for event in queued(queue_path)] == [{"n": 1}] * 2
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.gz", "a.ndjson.zst", "a.parquet"])
+def test_a_file_that_is_cut_off_is_told_of_and_goes_on_when_it_is_whole(
+    client: SegOpsClient, tmp_path: Path, queue_path: Path, name: str
+) -> None:
+    path = write(tmp_path / name, records(20_000))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 9 // 10])
+    with pytest.raises((ImportStoppedError, OSError)):
+        client.import_events(path, field_map=FIELDS)
+    path.write_bytes(whole)
+    client.import_events(path, field_map=FIELDS)
+    counts = [event["payload"]["count"] for event in queued(queue_path)]
+    assert counts == list(range(20_000))
+
+
 def test_a_changed_file_is_noticed_and_another_in_its_place_is_imported(
     client: SegOpsClient, tmp_path: Path
 ) -> None:
