@@ -51,16 +51,28 @@ class Place(NamedTuple):
     known: int = 0
 
 
+class Owner(NamedTuple):
+    """Which outbox it is, and whose.
+
+    Attributes:
+        uuid: The outbox's own.
+        api_url: The SegOps that its events are for.
+    """
+
+    uuid: str
+    api_url: str
+
+
 class _Line(NamedTuple):
-    source: str
+    owner: Owner
     id: int
     row: NewRow
 
 
-def export_lines(store: Store, source: str, last_id: int) -> Iterator[bytes]:
+def export_lines(store: Store, owner: Owner, last_id: int) -> Iterator[bytes]:
     """Yield the waiting events up to an id, as lines of JSON, oldest first; not damaged ones."""
     for page in _pages(store, last_id):
-        yield from (_line(row, source) for row in page)
+        yield from (_line(row, owner) for row in page)
 
 
 def _pages(store: Store, last_id: int) -> Iterator[list[Row]]:
@@ -70,9 +82,10 @@ def _pages(store: Store, last_id: int) -> Iterator[list[Row]]:
         yield [row for row in (Row(*found) for found in page) if row.is_intact]
 
 
-def _line(row: Row, source: str) -> bytes:
+def _line(row: Row, owner: Owner) -> bytes:
     head = {
-        "source": source,
+        "source": owner.uuid,
+        "api_url": owner.api_url,
         "id": row.id,
         "identity": row.identity,
         "tracked_at": row.moment.wall,
@@ -83,7 +96,9 @@ def _line(row: Row, source: str) -> bytes:
     return text[:-1] + b',"event":' + row.data + b"}\n"  # the very bytes that would be sent
 
 
-def load_lines(store: Store, caps: Caps, own: str, lines: Sequence[bytes], before: Place) -> Place:
+def load_lines(
+    store: Store, caps: Caps, own: Owner, lines: Sequence[bytes], before: Place
+) -> Place:
     """Store lines that are not here yet, in one transaction; return the place after them.
 
     Raises:
@@ -94,11 +109,18 @@ def load_lines(store: Store, caps: Caps, own: str, lines: Sequence[bytes], befor
     parsed = [_parsed(line) for line in lines]
     if not parsed:
         return before
-    source = before.source or parsed[0].source
+    source = before.source or parsed[0].owner.uuid
     first_id = before.first_id or parsed[0].id
-    if any(each.source != source for each in parsed):
+    if any(each.owner.uuid != source for each in parsed):
         raise _no_export("it has events of more than one outbox", lines[0])
-    if source == own:
+    for each in parsed:
+        if each.owner.api_url != own.api_url:
+            raise ConfigurationError(
+                f"the file has events for {each.owner.api_url}, this outbox is for {own.api_url}",
+                field="api_url",
+                hint="Load it with the --api-url that it is for",
+            )
+    if source == own.uuid:
         raise ConfigurationError(
             "the file was exported from this very outbox, where its events wait already",
             field="file",
@@ -151,7 +173,8 @@ def _parsed(line: bytes) -> _Line:
         is_right = isinstance(event, dict) and json.loads(data) == event
         if not is_right or not isinstance(identity, str) or type(fields["id"]) is not int:
             raise _no_export("a field is of a wrong type", line)
-        return _Line(str(fields["source"]), fields["id"], new_row(data, moment, identity))
+        owner = Owner(str(fields["source"]), str(fields["api_url"]))
+        return _Line(owner, fields["id"], new_row(data, moment, identity))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, ConfigurationError):
             raise

@@ -30,7 +30,7 @@ from segops_durable.clock import Clock, Moment, corrected
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.batches import Batches
 from segops_durable.outbox.caps import NO_CAPS, Caps
-from segops_durable.outbox.carrying import Place, export_lines, load_lines, remove_up_to
+from segops_durable.outbox.carrying import Owner, Place, export_lines, load_lines, remove_up_to
 from segops_durable.outbox.checkpoints import read_checkpoint, setting
 from segops_durable.outbox.commit import GroupCommit
 from segops_durable.outbox.dead_letters import DeadLetters
@@ -288,17 +288,19 @@ class Outbox:
 
     def exported(self, last_id: int) -> Iterator[bytes]:
         """Yield the waiting events up to an id as lines of JSON, to be carried by hand."""
-        return export_lines(self._store, self._uuid, last_id)
+        return export_lines(self._store, Owner(self._uuid, self._api_url), last_id)
 
     def load(self, lines: Sequence[bytes], before: Place) -> Place:
         """Store exported lines that are not here yet; return the place after them.
 
         Raises:
-            ConfigurationError: A line is none, or was exported from this very outbox.
+            ConfigurationError: A line is none, or is for another `api_url`, or was exported
+                from this very outbox.
             QueueFullError: There is no room for them.
             StorageError: They could not be stored.
         """
-        return load_lines(self._store, self._caps, self._uuid, lines, before)
+        own = Owner(self._uuid, self._api_url)
+        return load_lines(self._store, self._caps, own, lines, before)
 
     def remove_exported(self, last_id: int) -> int:
         """Remove waiting events up to that id, which were exported; return how many.

@@ -279,6 +279,14 @@ def closing_client(commands: Commands) -> SegOpsClient:
     )
 
 
+def fill(device: Commands, sandbox: Sandbox, count: int, first: int = 0) -> None:
+    """Track events on a device that is offline, and never comes online."""
+    sandbox.stop()
+    with closing_client(device) as client:
+        client.track_many(numbered(count, first=first))
+    sandbox.start()
+
+
 def test_dead_letters_are_listed_shown_exported_put_back_and_discarded(
     commands: Commands, sandbox: Sandbox
 ) -> None:
@@ -311,10 +319,9 @@ def test_dead_letters_are_listed_shown_exported_put_back_and_discarded(
 def test_a_queue_that_is_carried_by_hand_is_delivered_once_though_it_is_loaded_twice(
     commands: Commands, sandbox: Sandbox, name: str
 ) -> None:
-    device = Commands(commands.home / "device", NOWHERE)
+    device = Commands(commands.home / "device", commands.env["SEGOPS_API_URL"])
     device.home.mkdir()
-    with closing_client(device) as client:
-        client.track_many(numbered(1300))
+    fill(device, sandbox, 1300)
     file = device.home / name
     assert "which still wait here" in device("export", str(file)).output
     assert device.waiting() == 1300
@@ -326,6 +333,17 @@ def test_a_queue_that_is_carried_by_hand_is_delivered_once_though_it_is_loaded_t
     assert commands.json("load", str(file)) == {"loaded": 0, "known": 1300}
     assert sorted(numbers(sandbox)) == list(range(1300))
     assert "from this very outbox" in device("load", str(file), status=2).output
+
+
+def test_events_for_another_segops_are_not_loaded(commands: Commands) -> None:
+    device = Commands(commands.home / "device", NOWHERE)
+    device.home.mkdir()
+    device("track", "ann", "x")
+    file = device.home / "kiosk.jsonl"
+    device("export", str(file))
+    output = commands("load", str(file), status=2).output
+    assert f"the file has events for {NOWHERE}, this outbox is for" in output
+    assert commands.waiting() == 0
 
 
 def test_what_is_damaged_or_came_later_is_not_removed_by_an_export(commands: Commands) -> None:
@@ -351,17 +369,15 @@ def test_what_is_damaged_or_came_later_is_not_removed_by_an_export(commands: Com
 def test_two_exports_of_one_device_that_overlap_are_delivered_once_in_either_order(
     commands: Commands, sandbox: Sandbox
 ) -> None:
-    device = Commands(commands.home / "device", NOWHERE)
+    device = Commands(commands.home / "device", commands.env["SEGOPS_API_URL"])
     device.home.mkdir()
     first, second = device.home / "1.jsonl", device.home / "2.jsonl"
     for file, start in ((first, 0), (second, 600)):
-        with closing_client(device) as client:
-            client.track_many(numbered(600, first=start))
+        fill(device, sandbox, 600, first=start)
         device("export", str(file))
     third = device.home / "3.jsonl"
     device("export", str(third), "--remove")
-    with closing_client(device) as client:
-        client.track_many(numbered(100, first=1200))
+    fill(device, sandbox, 100, first=1200)
     device("export", str(device.home / "4.jsonl"))
     for file in (device.home / "4.jsonl", first, second, third, second):
         commands("load", str(file))
@@ -372,10 +388,9 @@ def test_two_exports_of_one_device_that_overlap_are_delivered_once_in_either_ord
 def test_a_load_that_is_cut_off_goes_on_and_a_strange_file_is_refused(
     commands: Commands, sandbox: Sandbox
 ) -> None:
-    device = Commands(commands.home / "device", NOWHERE)
+    device = Commands(commands.home / "device", commands.env["SEGOPS_API_URL"])
     device.home.mkdir()
-    with closing_client(device) as client:
-        client.track_many(numbered(1300))
+    fill(device, sandbox, 1300)
     file = device.home / "kiosk.jsonl.gz"
     device("export", str(file))
     lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
