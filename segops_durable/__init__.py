@@ -12,6 +12,7 @@ from __future__ import annotations
 from segops_durable._version import __version__
 from segops_durable.client import SegOpsClient
 from segops_durable.errors import (
+    CheckpointConflictError,
     ClosedError,
     ConfigurationError,
     CredentialsError,
@@ -42,6 +43,7 @@ from segops_durable.status import FlushResult, State, Stats
 
 __all__ = [
     "Cause",
+    "CheckpointConflictError",
     "ClosedError",
     "ConfigurationError",
     "Context",

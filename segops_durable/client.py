@@ -249,6 +249,7 @@ class SegOpsClient:
         Raises:
             ConfigurationError: The format is unknown, or an extra is missing.
             ImportStoppedError: Too many records were bad, or the file has changed.
+            CheckpointConflictError: Another process imports the same file.
             StorageError: Events could not be stored; `QueueFullError`, if there is no room.
             ClosedError: The client is shut down.
             OSError: The file cannot be read.

@@ -8,6 +8,7 @@
     │   ├── DamagedOutboxError              reported: the file was damaged, and is replaced
     │   └── ReplacedOutboxError             reported: the file vanished, or another took its place
     ├── ClosedError                         the client was used after shutdown
+    ├── CheckpointConflictError             two processes do the same job; nothing was stored
     ├── ImportStoppedError                  an import met too many bad lines, or a changed file
     ├── PendingEventsError                  raised by FlushResult.raise_for_pending()
     ├── DroppedEventsError                  reported: the oldest events gave way to new ones
@@ -153,6 +154,10 @@ class DroppedEventsError(SegOpsError):
 
 class ClosedError(SegOpsError):
     """The client was used after `shutdown`, or in a child of a fork that went past Python."""
+
+
+class CheckpointConflictError(SegOpsError):
+    """Another process has moved the checkpoint of the same job; nothing was stored."""
 
 
 class ImportStoppedError(SegOpsError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.clock import Moment
@@ -109,6 +109,7 @@ class Importer:
 
         Raises:
             ImportStoppedError: Too many records were bad, or the file has changed.
+            CheckpointConflictError: Another process imports the same file.
             SegOpsError: They could not be stored.
         """
         key = source.key() if job is None else f"import:{job}"
@@ -120,14 +121,15 @@ class Importer:
         for chunk in _chunks(source, before):
             found = self._read(source, chunk, person, state)
             notes.append(found.rejected)
-            state = state.after(
+            following = state.after(
                 source,
                 chunk.end,
                 stored=len(found.encoded),
                 rejected=len(found.rejected),
                 rejects=notes,
             )
-            self._store(found, person, key, state)
+            self._store(found, person, key, following, after=state)
+            state = following
             if self._on_progress is not None:
                 stored, rejected = state.stored - before.stored, state.rejected - before.rejected
                 self._on_progress(Progress(source.consumed, source.size, stored, rejected))
@@ -150,8 +152,17 @@ class Importer:
         self._store(_Found([], [], []), person, key, beginning)
         return beginning
 
-    def _store(self, found: _Found, person: Person | None, key: str | None, state: State) -> None:
-        checkpoint = None if key is None else Checkpoint(key, asdict(state))
+    def _store(
+        self,
+        found: _Found,
+        person: Person | None,
+        key: str | None,
+        state: State,
+        after: State | None = None,
+    ) -> None:
+        """Store what was found with the place after it, if nobody else has come further."""
+        follows = None if after is None else after.as_position()
+        checkpoint = None if key is None else Checkpoint(key, state.as_position(), follows)
         self._intake.append(found.encoded, found.moments, person, checkpoint, self._delivery)
 
     def _read(self, source: Source, chunk: Chunk, person: Person | None, state: State) -> _Found:

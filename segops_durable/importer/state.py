@@ -65,6 +65,15 @@ class State:
             )
         return known
 
+    def as_position(self) -> dict[str, Any]:
+        """What is stored of it, as JSON has it."""
+        return {
+            **vars(self),
+            "place": list(self.place),
+            "rejects": list(self.rejects),
+            "prefix": list(self.prefix),
+        }
+
     def after(
         self, source: Source, end: Place, *, stored: int, rejected: int, rejects: Rejects
     ) -> State:

@@ -13,7 +13,12 @@ import copy
 import threading
 from typing import TYPE_CHECKING
 
-from segops_durable.errors import QueueFullError, SegOpsError, StorageError
+from segops_durable.errors import (
+    CheckpointConflictError,
+    QueueFullError,
+    SegOpsError,
+    StorageError,
+)
 from segops_durable.outbox.event_queue import MOST_ROWS
 
 if TYPE_CHECKING:
@@ -36,7 +41,7 @@ class _Append:
     def __init__(self, rows: Sequence[NewRow], also: Also | None = None) -> None:
         self.rows = rows
         self.also = also
-        self.error: QueueFullError | None = None
+        self.error: SegOpsError | None = None
 
 
 class _Group:
@@ -136,19 +141,19 @@ class GroupCommit:
             append.error = self._insert_if_it_fits(queue, append)
         queue.writer.execute("COMMIT")
 
-    def _insert_if_it_fits(self, queue: EventQueue, append: _Append) -> QueueFullError | None:
+    def _insert_if_it_fits(self, queue: EventQueue, append: _Append) -> SegOpsError | None:
         queue.writer.execute("SAVEPOINT append")
         try:
+            if append.also is not None:
+                append.also(queue.writer)
             if self._caps.are_set:
                 self._caps.admit(queue.writer, append.rows, self._store.path)
-        except QueueFullError as error:
+        except (CheckpointConflictError, QueueFullError) as error:
             queue.writer.execute("ROLLBACK TO append")  # nothing gives way for nothing
             return error
         finally:
             queue.writer.execute("RELEASE append")
         queue.insert_all(append.rows)
-        if append.also is not None:
-            append.also(queue.writer)
         return None
 
     def _close(self, group: _Group) -> None:

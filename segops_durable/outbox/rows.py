@@ -36,10 +36,13 @@ class Checkpoint(NamedTuple):
     Attributes:
         name: The job's name.
         position: Whatever the job finds its place by: any value that JSON can carry.
+        follows: The position that has to be the last one; None for any. So of two processes
+            that do the same job, one is stopped.
     """
 
     name: str
     position: Any
+    follows: Any = None
 
 
 def new_row(data: bytes, moment: Moment, identity: str) -> NewRow:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from segops_durable import (
+    CheckpointConflictError,
     ConfigurationError,
     FieldMap,
     ImportStoppedError,
@@ -290,6 +291,27 @@ def test_a_file_that_grows_is_imported_on_from_where_it_ended(
     with path.open("a") as file:
         file.writelines(json.dumps(row) + "\n" for row in records(25)[10:])
     assert client.import_events(path, field_map=FIELDS).stored == 15
+
+
+def test_of_two_imports_of_one_file_at_once_one_is_stopped_and_no_line_is_stored_twice(
+    client: SegOpsClient, tmp_path: Path, queue_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_CHUNK_ROWS", 100)
+    path = write(tmp_path / "a.jsonl", records(1000))
+    chunks = 0
+
+    def meanwhile(_progress: Progress) -> None:
+        nonlocal chunks
+        chunks += 1
+        if chunks == 3:
+            client.track_many(records_of_others)
+            assert client.import_events(path, field_map=FIELDS).stored == 700
+
+    records_of_others = [{"user_id": "u", "event_type": "seen", "payload": {"count": -1}}] * 10
+    with pytest.raises(CheckpointConflictError, match="was moved by somebody else"):
+        client.import_events(path, field_map=FIELDS, on_progress=meanwhile)
+    counts = [event["payload"]["count"] for event in queued(queue_path)]
+    assert sorted(counts) == [-1] * 10 + list(range(1000))
 
 
 def test_a_line_that_is_being_written_is_left_until_it_is_there(

@@ -13,6 +13,7 @@ from segops_durable import errors, sign_user_id
 def test_the_public_names_are_pinned() -> None:
     assert segops_durable.__all__ == [
         "Cause",
+        "CheckpointConflictError",
         "ClosedError",
         "ConfigurationError",
         "Context",
