@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,7 +31,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (ConfigurationError, InvalidEventError) as error:
             raise click.UsageError(str(error)) from error
-        except (SegOpsError, OSError, sqlite3.Error) as error:
+        except (SegOpsError, OSError, sqlite3.Error, zlib.error) as error:
             raise click.ClickException(str(error)) from error
 
 

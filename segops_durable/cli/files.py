@@ -101,12 +101,16 @@ def import_(
         raise click.UsageError("--job is for one file")
     configuration = Configuration(given, config_file)
     sources = [_source(file, form, is_text=is_text) for file in files]
+    dead = _dead(configuration) if send else 0
     with (
         _importing(configuration, field_map, max_errors, is_sent=send) as run,
         _bars(is_shown=not as_json) as follow,
     ):
         results = [run(each, _rejects(each, rejects), job, follow(each)) for each in sources]
     waiting = deliver(configuration, timeout=None) if send else 0
+    refused = _dead(configuration) - dead if send else 0
+    if refused:
+        click.echo(f"{refused} were refused: see `segops-durable dead list`", err=True)
     total = {name: sum(getattr(each, name) for each in results) for name in _COUNTED}
     if as_json:
         print_json(total)
@@ -116,7 +120,7 @@ def import_(
         if each.is_incomplete:
             click.echo(f"The last line of {each.name} is not complete: import it again", err=True)
             waiting += 1
-    if total["rejected"] or waiting:
+    if total["rejected"] or waiting or refused > 0:
         sys.exit(FAILED)
 
 
@@ -241,6 +245,13 @@ def _bars(*, is_shown: bool) -> Iterator[Callable[[Source], Callable[[Advance], 
         yield follow
 
 
+def _dead(configuration: Configuration) -> int:
+    if not configuration.outbox_path().exists():
+        return 0
+    with opened_outbox(configuration) as outbox:
+        return outbox.counts().dead
+
+
 def _source(file: str, form: str | None, *, is_text: bool) -> Source:
     if file == "-":
         return open_source(cast("IO[bytes]", sys.stdin.buffer), form, is_text=is_text)
@@ -298,6 +309,9 @@ def _reading(file: Path) -> Iterator[IO[bytes]]:
     with file.open("rb") as raw:
         if file.suffix == ".gz":
             with gzip.open(raw) as plain:
-                yield cast("IO[bytes]", plain)
+                try:
+                    yield cast("IO[bytes]", plain)
+                except EOFError as error:
+                    raise click.ClickException(f"{file} is cut off: {error}") from error
         else:
             yield raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -113,7 +114,7 @@ class Importer:
             SegOpsError: They could not be stored.
         """
         key = source.key() if job is None else f"import:{job}"
-        notes = Rejects(rejects)
+        notes = Rejects(rejects, source.name)
         source.most_rows = min(source.most_rows, self._max_rows or source.most_rows)
         person = self._intake.person(self._delivery)
         before = self._begin(source, notes, key, person)
@@ -144,7 +145,9 @@ class Importer:
         self, source: Source, notes: Rejects, key: str | None, person: Person | None
     ) -> State:
         """Find the place to go on at; where there is none, write down the beginning."""
-        known = State.of(self._outbox.checkpoint(key), source) if key else None
+        is_named = key != source.key()
+        found = self._outbox.checkpoint(key) if key else None
+        known = State.of(found, source, is_named=is_named)
         if known is not None:
             notes.return_to(known.rejects)
             return known
@@ -194,7 +197,7 @@ class Importer:
             event = self._field_map.event_of(fields)
             writer = write_json if is_safe else None
             return event, self._intake.encode(event, now, anonymous_id, writer)
-        except ValueError as error:  # JSON's errors are, and InvalidEventError
+        except (ValueError, TypeError, RecursionError) as error:  # also what is nested too deep
             return None, str(error)
 
     def _check_errors(self, source: Source, number: int, reason: str, count: int) -> None:
@@ -203,7 +206,8 @@ class Importer:
                 f"{source.name}, line {number}: {reason}; {count} lines were rejected in all",
                 file=source.name,
                 line=number,
-                hint=f"{self._max_errors} are allowed; mend it and import it again: it goes on",
+                hint=f"{self._max_errors} are allowed. Allow more, and it goes on; then mend what "
+                "was rejected, and import that as a file of its own",
             )
 
 
@@ -213,7 +217,7 @@ def _chunks(source: Source, state: State) -> Iterator[Chunk]:
         yield from source.chunks(state.place)
     except SegOpsError:
         raise
-    except (EOFError, ValueError, zlib.error) as error:  # of gzip, and of pyarrow
+    except (EOFError, ValueError, csv.Error, zlib.error) as error:  # of gzip, and of pyarrow
         raise ImportStoppedError(
             f"{source.name} is cut off or damaged: {error}",
             file=source.name,

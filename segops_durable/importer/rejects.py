@@ -16,9 +16,11 @@ class Rejects:
 
     Args:
         path: Where they go; None to count them only.
+        source: The name of the file that they are from.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, source: str) -> None:
+        self._source = source
         self._path = None if path is None else path.absolute()
 
     def append(self, bad: Sequence[dict[str, Any]]) -> None:
@@ -37,7 +39,19 @@ class Rejects:
         return str(self._path), self._path.stat().st_size if self._path.exists() else 0
 
     def return_to(self, mark: tuple[str, int]) -> None:
-        """Take away what was written after a mark, if it was in this very file."""
+        """Take away what this source has written after a mark, if it was in this very file."""
         path, size = mark
-        if self._path is not None and str(self._path) == path and self.mark()[1] > size:
-            os.truncate(self._path, size)
+        if self._path is None or str(self._path) != path or self.mark()[1] <= size:
+            return
+        with self._path.open("r+b") as file:
+            file.seek(size)
+            others = [line for line in file if self._is_of_another(line)]
+            file.seek(size)
+            file.writelines(others)
+            file.truncate()
+
+    def _is_of_another(self, line: bytes) -> bool:
+        try:
+            return bool(json.loads(line)["file"] != self._source)
+        except (KeyError, TypeError, ValueError):  # torn, when it was killed
+            return False

@@ -182,8 +182,8 @@ class JsonLines(Source):
         offset, line = start
         with self._opened(offset) as stream:
             while lines := stream.readlines(_CHUNK_BYTES):
-                if not lines[-1].endswith((b"\n", b"}")):  # somebody is writing it
-                    self.is_incomplete = True
+                if not lines[-1].endswith(b"\n") and not _is_whole(lines[-1]):
+                    self.is_incomplete = True  # somebody is writing it
                     lines.pop()
                 for first in range(0, len(lines), self.most_rows):
                     some = lines[first : first + self.most_rows]
@@ -192,6 +192,8 @@ class JsonLines(Source):
                     line += len(some)
                     records = [each for each in numbered if not each[1].isspace()]
                     yield Chunk(records, Place(offset, line))
+                if self.is_incomplete:
+                    return  # what comes now would be the rest of that line
 
     def parse(self, record: bytes) -> tuple[dict[str, Any], bool]:
         """Read a line."""
@@ -220,6 +222,10 @@ class Csv(Source):
             rows = self._rows(stream)
             self._header = next(rows, [])
             self._check_header()
+            if self.path is None and start.offset > self._offset:  # it cannot be opened again
+                self._skip(stream, start.offset - self._offset)
+                self._offset, self._line = start
+                rows = self._rows(stream)
             if start.offset <= self._offset:
                 yield from self._chunks(rows)
                 return
@@ -367,6 +373,14 @@ def _format_of(path: Path) -> str:
         field="format",
         hint=f"Say which: {', '.join(FORMATS)}",
     )
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        read_object(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _typed(text: str) -> object:

@@ -38,8 +38,13 @@ class State:
         return cls(Place(0, 0), 0, 0, rejects.mark(), source.prefix(), "")
 
     @classmethod
-    def of(cls, position: Any, source: Source) -> State | None:  # noqa: ANN401 - JSON
+    def of(cls, position: Any, source: Source, *, is_named: bool) -> State | None:  # noqa: ANN401 - JSON
         """Read what was stored; None if there was nothing, or it is of another file.
+
+        Args:
+            position: What was stored.
+            source: The file.
+            is_named: Whether it was found by a job's name, and so has to be of this file.
 
         Raises:
             ImportStoppedError: It is of this file, which has changed since.
@@ -54,14 +59,17 @@ class State:
             (position["prefix"][0], position["prefix"][1]),
             position["tail"],
         )
-        if source.prefix(known.prefix[0]) != known.prefix:
-            return None
-        if known.tail and tail_of(source, known.place) != known.tail:
+        is_beginning_same = source.prefix(known.prefix[0]) == known.prefix
+        is_end_same = not known.tail or tail_of(source, known.place) == known.tail
+        if not is_beginning_same and not is_named and not (known.tail and is_end_same):
+            return None  # another file, where that one was
+        if not is_beginning_same or not is_end_same:
             raise ImportStoppedError(
                 f"{source.name} has changed since line {known.place.line} of it was imported",
                 file=source.name,
                 line=known.place.line,
-                hint="What was imported stays; to import a changed file, copy it under a new name",
+                hint="What was imported stays. To import all of it, copy it to a new file, "
+                "and give that a job of its own",
             )
         return known
 

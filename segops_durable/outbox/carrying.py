@@ -8,10 +8,12 @@ is loaded twice, or in part and then again, is stored once.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.clock import Moment
 from segops_durable.errors import ConfigurationError
+from segops_durable.identity import WHOEVER
 from segops_durable.outbox.event_queue import QUEUE
 from segops_durable.outbox.rows import NewRow, Row, new_row
 
@@ -27,6 +29,7 @@ _SELECT = f"""
 SELECT _id, data, timestamp, crc, identity, uptime, boot FROM {QUEUE}
 WHERE _id > ? AND _id <= ? ORDER BY _id LIMIT ?
 """
+_ASSIGNED = "SELECT first_id, last_id, assigned FROM in_flight WHERE assigned <> ''"
 _UNMARK = "DELETE FROM in_flight WHERE first_id <= ?"
 _INSERT = f"""
 INSERT INTO {QUEUE} (data, timestamp, crc, identity, uptime, boot) VALUES (?, ?, ?, ?, ?, ?)
@@ -71,8 +74,18 @@ class _Line(NamedTuple):
 
 def export_lines(store: Store, owner: Owner, last_id: int) -> Iterator[bytes]:
     """Yield the waiting events up to an id, as lines of JSON, oldest first; not damaged ones."""
+    assigned = store.read(_ASSIGNED)
     for page in _pages(store, last_id):
-        yield from (_line(row, owner) for row in page)
+        yield from (_line(_as_sent(row, assigned), owner) for row in page)
+
+
+def _as_sent(row: Row, assigned: Sequence[tuple[int, int, str]]) -> Row:
+    """A row as whose it is sent: on another device somebody else is current."""
+    if row.identity == WHOEVER:
+        for first_id, last_id, identity in assigned:
+            if first_id <= row.id <= last_id:
+                return replace(row, identity=identity)
+    return row
 
 
 def _pages(store: Store, last_id: int) -> Iterator[list[Row]]:

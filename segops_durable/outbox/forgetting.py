@@ -14,7 +14,7 @@ from segops_durable.outbox.letters import read_event
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from segops_durable.outbox.store import Store
 
@@ -41,10 +41,11 @@ def forget(store: Store, name: str) -> int:
     Raises:
         StorageError: It cannot be written, or another process keeps the log in use.
     """
-    is_theirs = _tell(store, name)
-    count = _erase(store, QUEUE, is_theirs, _count_removed)
-    count += _erase(store, "dead_letters", is_theirs, lambda _writer, _count: None)
     identities = identities_of(name)
+    ranges = store.read(_ASSIGNED, identities)
+    count = _erase(store, QUEUE, _tell(name, ranges), _count_removed)
+    # letters have ids of their own, and are in no batch
+    count += _erase(store, "dead_letters", _tell(name, ()), lambda _writer, _count: None)
     store.transact(lambda writer: writer.execute(_UNMARK, identities * 2))
     _cut_log(store)
     copies = damaged_copies(store.path)
@@ -54,10 +55,9 @@ def forget(store: Store, name: str) -> int:
     return count
 
 
-def _tell(store: Store, name: str) -> IsTheirs:
+def _tell(name: str, ranges: Sequence[tuple[int, int]]) -> IsTheirs:
     """Make what tells whether a row, of an id, bytes and an identity, is that person's."""
     identities = identities_of(name)
-    ranges = store.read(_ASSIGNED, identities)
     needle = encode_text(name)
 
     def is_theirs(row_id: int, data: object, identity: object) -> bool:

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from segops_durable import SegOpsClient
 from segops_durable.cli import run
-from segops_durable.outbox import Outbox
+from segops_durable.outbox import Outbox, Take
 from support.events import numbered, numbers
 
 if TYPE_CHECKING:
@@ -468,6 +468,37 @@ def test_import_with_send_ends_though_nobody_answers_and_goes_on_later(
     other.env["SEGOPS_OVERFLOW_TIMEOUT"] = "30"
     other("import", str(file), "--send")
     assert sorted(numbers(sandbox)) == list(range(1500))
+
+
+def test_import_with_send_fails_if_segops_refuses_events(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    file = commands.home / "few.jsonl"
+    file.write_text('{"user_id": "u", "event_type": "t"}\n' * 4)
+    sandbox.faults(status=422)
+    output = commands("import", str(file), "--send", status=1).output
+    assert "4 were refused" in output
+
+
+def test_a_file_to_load_that_is_cut_off_is_named(commands: Commands, sandbox: Sandbox) -> None:
+    device = Commands(commands.home / "device", commands.env["SEGOPS_API_URL"])
+    device.home.mkdir()
+    fill(device, sandbox, 900)
+    file = device.home / "kiosk.jsonl.gz"
+    device("export", str(file))
+    file.write_bytes(file.read_bytes()[:-100])
+    assert "is cut off" in commands("load", str(file), status=1).output
+
+
+def test_an_export_names_whom_events_of_whoever_are_sent_as(commands: Commands) -> None:
+    outbox = Outbox(commands.queue_path, api_url=NOWHERE, key_fingerprint="k")
+    outbox.append([b'{"n":1}', b'{"n":2}'], "whoever")
+    batch = outbox.take(Take(1, "whoever")).batch
+    assert batch is not None
+    outbox.assign(batch, "user:ann")
+    found = [json.loads(line)["identity"] for line in outbox.exported(2)]
+    outbox.close()
+    assert found == ["user:ann", "whoever"]
 
 
 def test_a_full_queue_is_told_of_by_the_command_that_meets_it(

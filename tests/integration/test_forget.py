@@ -116,6 +116,20 @@ def test_events_of_whoever_are_erased_once_they_are_somebodys(outbox: Outbox) ->
     assert len(left.rows) == 1
 
 
+def test_a_letter_whose_number_is_that_of_somebody_elses_event_stays(outbox: Outbox) -> None:
+    outbox.append([b'{"user_id":"x"}'], "whoever")
+    bobs = outbox.take(Take(1, "whoever")).batch
+    assert bobs is not None
+    outbox.settle(Settlement(bobs, 0, Letter(Cause.REFUSED, "no")), None)  # letter 1, of row 1
+    outbox._store.transact(lambda writer: writer.execute("UPDATE dead_letters SET _id = 2"))
+    outbox.append([b'{"user_id":"x"}'], "whoever")  # row 2
+    anns = outbox.take(Take(1, "whoever")).batch
+    assert anns is not None
+    outbox.assign(anns, "user:ann")
+    assert outbox.forget("ann") == 1
+    assert outbox.counts().dead == 1
+
+
 def test_what_is_erased_while_it_is_on_its_way_does_not_come_back(
     make_rig: Callable[..., Rig],
 ) -> None:

@@ -344,6 +344,84 @@ def test_a_file_that_is_cut_off_is_told_of_and_goes_on_when_it_is_whole(
     assert counts == list(range(20_000))
 
 
+def test_a_line_that_is_finished_while_its_chunk_is_stored_is_stored_once(
+    client: SegOpsClient, tmp_path: Path, queue_path: Path
+) -> None:
+    path = tmp_path / "a.jsonl"
+    lines = [json.dumps({"user_id": "u", "event_type": "t", "n": {"n": n}}) for n in range(6)]
+    path.write_text(f"{lines[0]}\n{lines[1]}\n{lines[2][:-1]}")  # it ends with a bracket
+
+    def write_on(_progress: Progress) -> None:
+        with path.open("a") as file:
+            file.write(f"{lines[2][-1:]}\n{lines[3]}\n{lines[4]}\n")
+
+    assert client.import_events(path, on_progress=write_on).stored == 2
+    with path.open("a") as file:
+        file.write(f"{lines[5]}\n")
+    assert client.import_events(path).stored == 4
+    assert [event["payload"]["n"]["n"] for event in queued(queue_path)] == list(range(6))
+
+
+def test_a_stream_of_csv_is_found_again_by_the_name_of_its_job(
+    client: SegOpsClient, queue_path: Path
+) -> None:
+    rows = [f"u{n},sold,{n}\n".encode() for n in range(9)]
+    for count in (3, 6, 9):
+        stream = io.BytesIO(b"".join([b"user_id,event_type,n\n", *rows[:count]]))
+        assert client.import_events(stream, file_format="csv", job="j").stored == 3
+    assert [event["payload"]["n"] for event in queued(queue_path)] == list(range(9))
+
+
+def test_a_line_that_is_nested_too_deep_is_rejected_and_the_others_are_stored(
+    client: SegOpsClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jsonl"
+    good = '{"user_id": "u", "event_type": "t"}'
+    deep = [
+        good[:-1] + ', "d": ' + "[" * depth + number + "]" * depth + "}"
+        for depth, number in ((300, "1"), (3000, "1234567890123456789012"))
+    ]
+    path.write_text("\n".join([good, *deep, good, ""]))
+    result = client.import_events(path)
+    assert result.stored + result.rejected == 4
+    assert result.rejected >= 1  # how deep is too deep differs between Pythons
+
+
+def test_a_file_that_was_mended_in_its_place_is_not_imported_all_over_again(
+    client: SegOpsClient, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.jsonl", records(2000))
+    client.import_events(path, field_map=FIELDS)
+    with path.open("r+b") as file:
+        file.seek(20)
+        file.write(b"x")
+    with pytest.raises(ImportStoppedError, match="has changed"):
+        client.import_events(path, field_map=FIELDS)
+    with pytest.raises(ImportStoppedError, match="has changed"):
+        client.import_events(write(tmp_path / "b.jsonl", records(50)), field_map=FIELDS, job="j")
+        client.import_events(
+            write(tmp_path / "c.jsonl", records(60)[5:]), field_map=FIELDS, job="j"
+        )
+
+
+def test_two_files_may_share_a_file_of_rejects(client: SegOpsClient, tmp_path: Path) -> None:
+    rejects = tmp_path / "rejects.jsonl"
+    paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for path in paths:
+        path.write_text("bad\n")
+    for _ in range(2):
+        for path in paths:
+            client.import_events(path, rejects=rejects)
+    found = [json.loads(line)["file"] for line in rejects.read_text().splitlines()]
+    assert found == [str(path) for path in paths]
+
+
+def test_a_header_that_is_no_csv_is_told_of(client: SegOpsClient, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('user_id,"a"b\n1,2\n')
+    with pytest.raises(ImportStoppedError, match="damaged"):
+        client.import_events(tmp_path / "a.csv")
+
+
 def test_a_changed_file_is_noticed_and_another_in_its_place_is_imported(
     client: SegOpsClient, tmp_path: Path
 ) -> None:
