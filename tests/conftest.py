@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segops_durable import SegOpsClient, SegOpsError
-from segops_durable.delivery import Delivery
-from segops_durable.intake import Intake
-from segops_durable.options import Options
+from segops_durable.client.options import Options
+from segops_durable.client.wiring import delivery_of, intake_of, users_of
 from segops_durable.outbox import Outbox
 from segops_durable.sandbox import Sandbox
 from support.clock import MovableClock
@@ -35,6 +34,12 @@ def wait_until() -> Callable[[Callable[[], object]], None]:
     return wait
 
 
+@pytest.fixture(autouse=True)
+def _only_this_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the outboxes of whoever runs the tests out of them."""
+    monkeypatch.setattr("segops_durable.outbox.places.homes_of_users", list)
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox() as running:
@@ -49,8 +54,10 @@ def queue_path(tmp_path: Path) -> Path:
 @pytest.fixture
 def default_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where outboxes lie when a client is made without a `queue_path`."""
-    monkeypatch.setattr("segops_durable.options.default_directory", lambda: tmp_path / "state")
-    return tmp_path / "state"
+    state = tmp_path / "state"
+    monkeypatch.setattr("segops_durable.outbox.places.default_directory", lambda: state)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # the outboxes of who runs this are theirs
+    return state
 
 
 @pytest.fixture
@@ -88,8 +95,10 @@ def make_rig(queue_path: Path) -> Iterator[Callable[..., Rig]]:
                 key_fingerprint=chosen.key_fingerprint,
                 clock=clock,
             )
-            intake = Intake(outbox, chosen, clock)
-            rig = Rig(outbox, Delivery(chosen, outbox, clock), clock, told, intake)
+            users = users_of(chosen, outbox)
+            intake = intake_of(chosen, outbox, users, clock)
+            delivery = delivery_of(chosen, outbox, users, clock)
+            rig = Rig(outbox, delivery, clock, told, intake)
             rigs.callback(rig.close)
             return rig
 

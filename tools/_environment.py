@@ -10,6 +10,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+"""What the tests run on, where it is installed. The package claims those that they ran on."""
 
 
 def environment(extra: str, python: str | None = None) -> Path:

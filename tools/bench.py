@@ -1,6 +1,7 @@
 """Speed, as ratios within one run: absolute figures mean little on a shared machine.
 
-    python tools/bench.py [--events N] [--rounds N] [--lines N] [--directory DIR]
+    python tools/bench.py [--events N] [--rounds N] [--lines N] [--directory DIR] [--save [FILE]]
+    python tools/bench.py --compare [FILE]
 
 Every contender stores the same event. The rounds take turns, and the median round counts.
 Run it in the project's environment; `tools/test.py` makes one.
@@ -20,6 +21,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import _history
 import persistqueue
 import segops
 
@@ -145,22 +147,30 @@ def compare(
     return results
 
 
-def report(results: dict[str, list[tuple[float, float]]]) -> None:
-    """Print each contender's median, and the ratios: medians of the rounds' own."""
+def report(results: dict[str, list[tuple[float, float]]]) -> dict[str, float]:
+    """Print each contender's median; print and return the ratios: medians of the rounds' own."""
     for name, rounds in results.items():
         each = statistics.median(seconds for seconds, _ in rounds) * 1e6
         p99 = statistics.median(seconds for _, seconds in rounds) * 1e3
         print(f"{name:32} {each:9.0f} us an event   p99 {p99:7.2f} ms")
     print()
-    for text, above, below in RATIOS:
-        pairs = zip(results[above], results[below], strict=True)
-        ratios = sorted(one[0] / other[0] for one, other in pairs)
-        spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-        print(f"{text:48} {statistics.median(ratios):6.2f}   ({spread})")
+    return {
+        name: _print_ratio(
+            f"{name}, {text}",
+            [one[0] / other[0] for one, other in zip(results[above], results[below], strict=True)],
+        )
+        for name, text, above, below in RATIOS
+    }
 
 
-def compare_imports(lines: int, rounds: int, home: str | None) -> None:
-    """Print how fast a file is imported, beside a bare `executemany` of what comes of it."""
+def _print_ratio(text: str, ratios: list[float]) -> float:
+    median = statistics.median(ratios)
+    print(f"{text:48} {median:6.2f}   ({min(ratios):.2f} to {max(ratios):.2f})")
+    return median
+
+
+def compare_imports(lines: int, rounds: int, home: str | None) -> dict[str, float]:
+    """Print how fast a file is imported; and the ratio to an `executemany` of what comes of it."""
     imports, inserts = [], []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(dir=home) as directory:
@@ -171,11 +181,10 @@ def compare_imports(lines: int, rounds: int, home: str | None) -> None:
                     file.write(json.dumps({**row, "amount": number / 2, "sku": "A-17"}) + "\n")
             imports.append(_import_once(path, Path(directory, "outbox.db")))
             inserts.append(_insert_again(Path(directory, "outbox.db"), Path(directory, "bare.db")))
-    ratios = sorted(one / other for one, other in zip(imports, inserts, strict=True))
     rate = lines / statistics.median(imports)
-    spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
     print(f"{'import of JSON Lines':32} {rate:9,.0f} lines a second (100,000 asked)")
-    print(f"{'import / bare executemany':48} {statistics.median(ratios):6.2f}   ({spread})")
+    name = "import / bare executemany"
+    return {name: _print_ratio(name, [a / b for a, b in zip(imports, inserts, strict=True)])}
 
 
 def _import_once(path: Path, queue_path: Path) -> float:
@@ -216,20 +225,49 @@ def _insert_again(queue_path: Path, bare: Path) -> float:
 
 
 RATIOS = (
-    ("track / bare commit, 1 thread (1.25 at most)", "track, 1 thread", "sqlite3, bare commit"),
-    ("put / track, 16 threads (4 at least)", "persist-queue put, 16 threads", "track, 16 threads"),
-    ("official / track, 50 ms link (5 at least)", "official, 50 ms link", "track, 50 ms link"),
+    (
+        "track / bare commit",
+        "1 thread (1.25 at most)",
+        "track, 1 thread",
+        "sqlite3, bare commit",
+    ),
+    (
+        "put / track",
+        "16 threads (4 at least)",
+        "persist-queue put, 16 threads",
+        "track, 16 threads",
+    ),
+    (
+        "official / track",
+        "50 ms link (5 at least)",
+        "official, 50 ms link",
+        "track, 50 ms link",
+    ),
 )
 
 
 def main() -> int:
-    """Measure, and print."""
+    """Measure, print, and keep or show what was found before."""
     parser = argparse.ArgumentParser(description="Speed, as ratios within one run.")
     parser.add_argument("--events", type=int, default=1000, help="per contender and round")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--lines", type=int, default=200_000, help="of the file to import")
     parser.add_argument("--directory", help="where the outboxes go: the disk to measure")
+    history: dict[str, Any] = {
+        "nargs": "?",
+        "type": Path,
+        "const": _history.HISTORY,
+        "metavar": "FILE",
+    }
+    parser.add_argument("--save", **history, help=f"append the ratios to {_history.HISTORY}")
+    parser.add_argument("--compare", **history, help="show the last runs, and measure nothing")
     options = parser.parse_args()
+    if options.compare is not None:
+        try:
+            print(_history.table(options.compare))
+        except OSError as error:
+            parser.error(f"no history to compare: {error}; --save makes one")
+        return 0
     events = options.events
     with Sandbox() as sandbox:
         sandbox.faults(delay=LINK_SECONDS)
@@ -243,8 +281,10 @@ def main() -> int:
             "official, 50 ms link": (lambda _: official(url), events // 5, 1),
             "track, 50 ms link": (lambda directory: ours(directory, url), events, 1),
         }
-        report(compare(contenders, options.rounds, options.directory))
-    compare_imports(options.lines, min(3, options.rounds), options.directory)
+        ratios = report(compare(contenders, options.rounds, options.directory))
+    ratios |= compare_imports(options.lines, min(3, options.rounds), options.directory)
+    if options.save is not None:
+        _history.save(ratios, options.save)
     return 0
 
 

@@ -6,6 +6,8 @@
  *   DISKFAULT_FAIL  while this file exists, the disk fails with the number of an error
  *   DISKFAULT_ERRNO which is this one: ENOSPC (28) where a file would have to grow, any
  *                   other at every write and sync
+ *   DISKFAULT_KILL  the number of an operation: the process is killed before it
+ *   DISKFAULT_STOP  the number of an operation: it fails, and all after it, with DISKFAULT_ERRNO
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -78,6 +81,20 @@ static int fails(int fd, int64_t end) {
     return 1;
 }
 
+/* Count an operation on a watched file; whether it fails, if it is not the last of this process. */
+static int is_stopped(const char *path) {
+    static int count;
+    const char *kill_at = getenv("DISKFAULT_KILL"), *stop_at = getenv("DISKFAULT_STOP");
+    if (!path || (!kill_at && !stop_at)) return 0;
+    int number = __sync_add_and_fetch(&count, 1);
+    if (kill_at && number == atoi(kill_at)) kill(getpid(), SIGKILL);
+    if (!stop_at || number < atoi(stop_at)) return 0;
+    errno = atoi(getenv("DISKFAULT_ERRNO"));
+    return 1;
+}
+
+static const char *watched(const char *path) { return is_watched(path) ? path : NULL; }
+
 #define NEXT(name) \
     static __typeof__(name) *next; \
     if (!next) next = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
@@ -94,6 +111,7 @@ static int opened(int fd, const char *path, int flags, int was_there) {
 
 static int open_any(int at, const char *path, int flags, mode_t mode) {
     int was_there = syscall(SYS_faccessat, at, path, F_OK) == 0;
+    if (!was_there && (flags & O_CREAT) && is_stopped(watched(path))) return -1;
     return opened((int)syscall(SYS_openat, at, path, flags, mode), path, flags, was_there);
 }
 
@@ -126,7 +144,7 @@ static ssize_t wrote(int fd, const void *data, ssize_t done, int64_t offset) {
 }
 
 static ssize_t write_at(int fd, const void *data, size_t size, int64_t offset) {
-    if (fails(fd, offset + (int64_t)size)) return -1;
+    if (is_stopped(name_of(fd)) || fails(fd, offset + (int64_t)size)) return -1;
     return wrote(fd, data, syscall(SYS_pwrite64, fd, data, size, offset), offset);
 }
 
@@ -140,12 +158,12 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
 
 ssize_t write(int fd, const void *data, size_t size) {
     int64_t offset = name_of(fd) ? lseek(fd, 0, SEEK_CUR) : 0;
-    if (fails(fd, offset + (int64_t)size)) return -1;
+    if (is_stopped(name_of(fd)) || fails(fd, offset + (int64_t)size)) return -1;
     return wrote(fd, data, syscall(SYS_write, fd, data, size), offset);
 }
 
 static int truncated(int fd, int64_t size) {
-    if (fails(fd, size)) return -1;
+    if (is_stopped(name_of(fd)) || fails(fd, size)) return -1;
     int failed = (int)syscall(SYS_ftruncate, fd, size);
     if (!failed && name_of(fd)) record('t', name_of(fd), NULL, size, NULL, 0);
     return failed;
@@ -155,7 +173,7 @@ int ftruncate(int fd, off_t size) { return truncated(fd, size); }
 int ftruncate64(int fd, off64_t size) { return truncated(fd, size); }
 
 static int synced(int fd, long call) {
-    if (fails(fd, 0)) return -1;
+    if (is_stopped(name_of(fd)) || fails(fd, 0)) return -1;
     int failed = (int)syscall(call, fd);
     if (!failed && name_of(fd)) record('s', name_of(fd), NULL, 0, NULL, 0);
     return failed;
@@ -166,6 +184,7 @@ int fdatasync(int fd) { return synced(fd, SYS_fdatasync); }
 
 int unlink(const char *path) {
     NEXT(unlink);
+    if (is_stopped(watched(path))) return -1;
     int failed = next(path);
     if (!failed && is_watched(path)) record('u', path, NULL, 0, NULL, 0);
     return failed;
@@ -173,6 +192,7 @@ int unlink(const char *path) {
 
 int rename(const char *from, const char *to) {
     NEXT(rename);
+    if (is_stopped(watched(from))) return -1;
     int failed = next(from, to);
     if (!failed && is_watched(from)) record('r', from, to, 0, NULL, 0);
     return failed;

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from _environment import ROOT
 
-from segops_durable.cli import run
+from segops_durable.cli.commands import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

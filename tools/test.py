@@ -1,57 +1,111 @@
 """Run every check on a machine with nothing but Python: ``python3 tools/test.py``.
 
-Format, lint, types, the direction of imports, the tests with branch coverage; then the
-tests, but for the long ones, on every other supported Python that is installed.
-Arguments go to pytest, and then nothing but pytest runs.
+Format, lint, types, the direction of imports; then the tests: the short ones with branch
+coverage, the long ones, and those that depend on the version of Python on every other supported
+one that is installed. The first two are divided, and several runs go on at a time.
+
+``check`` runs the checks alone, or those that are named after it: ``python3 tools/test.py check
+lint``. Any other arguments go to pytest, and then nothing else runs.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from _environment import ROOT, environment
+from _checks import commands_of_checks
+from _environment import PYTHONS, ROOT, environment
 
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 LEAST_COVERAGE = 90
+AT_A_TIME = (os.cpu_count() or 1) + 1
+"""Runs at once: a third of the time a test waits, for a disk, a clock or another process."""
+_PYTEST = ("-m", "pytest", "-q", "-m")
+SHORT = (*_PYTEST, "not long")
+LONG = (*_PYTEST, "long")
+ELSEWHERE = (*_PYTEST, "(not long or each_python) and not one_python")
+SHORT_PARTS = (
+    ("tests/integration/outbox",),
+    ("tests/integration/intake", "tests/integration/cli"),
+)
+"""What runs beside the others of the short ones; those that no part names run together."""
+LONG_PARTS = (("tests/acceptance",),)
 
 
 def main(arguments: list[str]) -> int:
-    """Run the checks in order; stop at the first that fails."""
+    """Run the checks in order, then the tests; stop at the first that fails."""
     python = str(environment("dev"))
+    checks = commands_of_checks(python)
+    if arguments[:1] == ["check"]:
+        unknown = set(arguments[1:]) - set(checks)
+        if unknown:
+            print(f"no check is called {', '.join(sorted(unknown))}; there are {', '.join(checks)}")
+            return 2
+        return _run_all({name: checks[name] for name in arguments[1:] or checks})
     if arguments:
         return _run("tests", [python, "-m", "pytest", *arguments])
     coverage = [python, "-m", "coverage"]
-    checks = {
-        "format": [python, "-m", "ruff", "format", "--check", "."],
-        "lint": [python, "-m", "ruff", "check", "."],
-        "types": [python, "-m", "mypy"],
-        "import direction": [str(Path(python).with_name("lint-imports")), "--no-cache"],
-        "no stale coverage": [*coverage, "erase"],
-        "tests": [*coverage, "run", "-m", "pytest", "-q"],
+    report = {
         "coverage data": [*coverage, "combine", "-q"],
         "coverage": [*coverage, "report", f"--fail-under={LEAST_COVERAGE}"],
     }
-    for name, command in checks.items():
-        if _run(name, command):
-            return 1
-    return _run_on_other_pythons()
+    return _run_all(checks) or _run_tests(coverage) or _run_all(report)
 
 
-def _run_on_other_pythons() -> int:
+def _run_all(commands: dict[str, list[str]]) -> int:
+    return next((1 for name, command in commands.items() if _run(name, command)), 0)
+
+
+def _run_tests(coverage: list[str]) -> int:
+    """Run the tests on each Python; what each says is kept together, as several run at once."""
     mine = f"{sys.version_info.major}.{sys.version_info.minor}"
+    commands = {
+        **_divided(f"Python {mine}, the long ones", [coverage[0], *LONG], LONG_PARTS),
+        **_divided(f"Python {mine}, with coverage", [*coverage, "run", *SHORT], SHORT_PARTS),
+    }
     for version in PYTHONS:
-        interpreter = _find_python(version)
-        if version == mine or interpreter is None:
-            continue
-        python = str(environment("test", interpreter))
-        command = [python, "-m", "pytest", "-q", "-m", "not long"]
-        if _run(f"tests on Python {version}", command):
-            return 1
-    return 0
+        interpreter = None if version == mine else _find_python(version)
+        if interpreter is not None:
+            python = str(environment("test", interpreter))
+            commands[f"Python {version}"] = [python, *ELSEWHERE]
+    if _run("no stale coverage", [*coverage, "erase"]):
+        return 1
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        return max(pool.map(_test_on, commands, commands.values()))
+
+
+def _divided(
+    name: str, command: list[str], parts: tuple[tuple[str, ...], ...]
+) -> dict[str, list[str]]:
+    """Divide a run into its parts and one of all that no part names."""
+    named = [path for part in parts for path in part]
+    rest = ["tests", *(f"--ignore={path}" for path in named)]
+    divided = {f"{name}: {' '.join(part)}": [*command, *part] for part in parts}
+    return {**divided, f"{name}: all others": [*command, *rest]}
+
+
+def _test_on(name: str, command: list[str]) -> int:
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="segops-tests-") as scratch:
+        Path(scratch).chmod(0o755)  # programs of other users run below it, too
+        result = subprocess.run(
+            command,
+            cwd=ROOT,
+            # its own place: two that run at once would clean up in each other's
+            env={**os.environ, "PYTEST_DEBUG_TEMPROOT": scratch},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    ending = _ending(f"tests on {name}", result.returncode, start)
+    print(f"\n== tests on {name}\n{result.stdout}{ending}", flush=True)
+    return abs(result.returncode)
 
 
 def _find_python(version: str) -> str | None:
@@ -77,8 +131,12 @@ def _run(name: str, command: list[str]) -> int:
     print(f"\n== {name}", flush=True)
     start = time.monotonic()
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
-    print(f"-- {name}: {'ok' if not status else 'FAILED'}, {time.monotonic() - start:.1f} s")
+    print(_ending(name, status, start))
     return status
+
+
+def _ending(name: str, status: int, start: float) -> str:
+    return f"-- {name}: {'FAILED' if status else 'ok'}, {time.monotonic() - start:.1f} s"
 
 
 if __name__ == "__main__":

@@ -1,32 +1,30 @@
-"""The command line: ``segops-durable COMMAND``."""
+"""The command line: ``segops-durable COMMAND``.
+
+- `start` is the way in: the package click, which the commands need, may not be installed, and it
+  says so. So they are imported when they are asked for. `interruption` is what Ctrl-C does.
+- `command` is the group that they belong to; in `commands` each file is called as its command.
+- `configuration` has the settings; `workspace` opens the outbox that they lead to, `standing` and
+  `elsewhere` say how it and others stand, `draining` sends what waits, `diagnosis` is what
+  `doctor` looks at.
+- `output` prints, `prometheus` for a collector; `pairs` reads ``NAME=VALUE``. `demo` is the
+  demonstration.
+"""
 
 from __future__ import annotations
 
-from segops_durable.cli.command import Commands, run
-from segops_durable.cli.deliver import drain
-from segops_durable.cli.doctor import doctor
-from segops_durable.cli.files import export, import_, load
-from segops_durable.cli.letters import dead
-from segops_durable.cli.look import config, peek, status
-from segops_durable.cli.store import identify, track
-from segops_durable.cli.workbench import demo, sandbox, sign
+from typing import TYPE_CHECKING
 
-for command in (
-    track,
-    identify,
-    status,
-    drain,
-    peek,
-    dead,
-    export,
-    load,
-    import_,
-    doctor,
-    config,
-    sign,
-    sandbox,
-    demo,
-):
-    run.add_command(command)
+if TYPE_CHECKING:
+    import click
 
-__all__ = ["Commands", "run"]
+    run: click.Group
+
+__all__ = ["run"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "run":
+        from segops_durable.cli.commands import run  # noqa: PLC0415 - see above
+
+        return run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

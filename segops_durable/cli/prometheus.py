@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from segops_durable.status import State
+from segops_durable.delivery import State
+from segops_durable.errors.plain_text import visible
 
 _PREFIX = "segops_outbox"
 _METRICS = (
@@ -44,4 +45,4 @@ def _head(name: str, kind: str, text: str) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return visible(text).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,20 +1,31 @@
-"""The queue on disk: append, take the next batch, settle it. `outbox.outbox` has the contract."""
+"""The queue on disk: append, take the next batch, settle it.
+
+`outbox.outbox` has the contract, and `FORMAT.md` what is on the disk: each file, table and
+column, the life of a row, and which sync makes which promise true.
+"""
 
 from __future__ import annotations
 
+from segops_durable.outbox.adoption import Adopted
 from segops_durable.outbox.caps import Caps
-from segops_durable.outbox.carrying import Place
-from segops_durable.outbox.checking import scan
-from segops_durable.outbox.files import (
+from segops_durable.outbox.discovery import (
+    Leftover,
+    find_leftovers,
+    find_outbox,
+    look_into,
+    owner_of,
+    tell_of_leftovers,
+)
+from segops_durable.outbox.disk.files import (
+    check_database,
     damaged_copies,
     filesystem_of,
     is_network_filesystem,
-    sync_directory,
 )
-from segops_durable.outbox.leftovers import find_outbox, owner_of, warn_of_leftovers
-from segops_durable.outbox.letters import Cause, DeadLetter, Letter, read_event
+from segops_durable.outbox.exported_line import check_line, not_exported, read_line
 from segops_durable.outbox.outbox import Outbox
-from segops_durable.outbox.rows import (
+from segops_durable.outbox.records.letters import Cause, DeadLetter, Letter, read_event
+from segops_durable.outbox.records.rows import (
     Batch,
     Checkpoint,
     Counts,
@@ -23,14 +34,25 @@ from segops_durable.outbox.rows import (
     Take,
     Taken,
 )
+from segops_durable.outbox.store.event_queue import Durability
+from segops_durable.outbox.store.gate import LOCK_TIMEOUT
+from segops_durable.outbox.store.recognizing import is_unused, refuse_damaged, refuse_stranger
+from segops_durable.outbox.store.replacing import new_file_of
+from segops_durable.outbox.store.scanning import DamagedRecords, finished_copies, scan, scan_records
+from segops_durable.outbox.transfer import Place
 
 __all__ = [
+    "LOCK_TIMEOUT",
+    "Adopted",
     "Batch",
     "Caps",
     "Cause",
     "Checkpoint",
     "Counts",
+    "DamagedRecords",
     "DeadLetter",
+    "Durability",
+    "Leftover",
     "Letter",
     "Outbox",
     "Place",
@@ -38,13 +60,24 @@ __all__ = [
     "Settlement",
     "Take",
     "Taken",
+    "check_database",
+    "check_line",
     "damaged_copies",
     "filesystem_of",
+    "find_leftovers",
     "find_outbox",
+    "finished_copies",
     "is_network_filesystem",
+    "is_unused",
+    "look_into",
+    "new_file_of",
+    "not_exported",
     "owner_of",
     "read_event",
+    "read_line",
+    "refuse_damaged",
+    "refuse_stranger",
     "scan",
-    "sync_directory",
-    "warn_of_leftovers",
+    "scan_records",
+    "tell_of_leftovers",
 ]

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segops_durable.errors import QueueFullError
-from segops_durable.outbox.event_queue import IS_FREE, LAST_ID, QUEUE
+from segops_durable.outbox.records.schema import IS_FREE, QUEUE
+from segops_durable.outbox.records.tally import Recount, standing
+from segops_durable.outbox.removal import delete_by_ids
+from segops_durable.outbox.store.log_size import log_excess
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
     from pathlib import Path
 
-    from segops_durable.outbox.rows import NewRow
+    from segops_durable.outbox.records.rows import NewRow
 
 _ROW_BYTES = 64
 """About what a row costs beside its event."""
@@ -28,7 +31,8 @@ class Caps:
 
     Attributes:
         max_events: Waiting events at most; None for no limit.
-        max_bytes: Bytes of the file in use at most, dead letters included; None for no limit.
+        max_bytes: Bytes of the file in use at most, dead letters included, and what its log has
+            beyond the usual; None for no limit.
         drops_oldest: Whether the oldest events give way to new ones. Those of a batch that is
             in flight never do.
     """
@@ -42,25 +46,37 @@ class Caps:
         """Whether there is any limit."""
         return self.max_events is not None or self.max_bytes is not None
 
-    def admit(self, writer: sqlite3.Connection, rows: Sequence[NewRow], path: Path) -> None:
+    def admit(
+        self, writer: sqlite3.Connection, rows: Sequence[NewRow], path: Path, recount: Recount
+    ) -> None:
         """Make sure that there is room for rows, within the caller's transaction.
 
         Raises:
             QueueFullError: There is not, and nothing may give way.
+            sqlite3.DatabaseError: The count of what waits was wrong.
         """
         size = sum(len(row.data) + _ROW_BYTES for row in rows)
-        if self._can_never_hold(len(rows), size):
+        if self._can_never_hold(len(rows), size) or self._is_full_with_log(writer, size, path):
             raise self._full(writer, path)
         while True:
             events, used = self._missing(writer, len(rows), size)
             if events <= 0 and used <= 0:
                 return
+            if events > 0:
+                # a flipped bit in the sequence of ids makes the count wrong: the rows are counted
+                # before any event is refused, or any of the oldest dropped, for it
+                recount.verify(writer)
             if not self.drops_oldest or not _drop(writer, events, used):
                 raise self._full(writer, path)
 
     def _can_never_hold(self, count: int, size: int) -> bool:
         is_many = self.max_events is not None and count > self.max_events
         return is_many or (self.max_bytes is not None and size > self.max_bytes)
+
+    def _is_full_with_log(self, writer: sqlite3.Connection, size: int, path: Path) -> bool:
+        """Whether the log takes what is left; nothing gives way for that: it would only grow."""
+        excess = 0 if self.max_bytes is None else log_excess(path)
+        return bool(excess) and _used_bytes(writer) + excess + size > (self.max_bytes or 0)
 
     def _missing(self, writer: sqlite3.Connection, count: int, size: int) -> tuple[int, int]:
         """By how many events, and by how many bytes, there is too little room."""
@@ -73,6 +89,9 @@ class Caps:
 
     def _full(self, writer: sqlite3.Connection, path: Path) -> QueueFullError:
         holds = f"{_waiting(writer)} events in {_used_bytes(writer)} bytes"
+        excess = log_excess(path)
+        if excess:
+            holds += f", and {excess} bytes of a log that another program keeps in use"
         limits = ", ".join(
             f"{name}={value}"
             for name, value in (
@@ -93,24 +112,21 @@ NO_CAPS = Caps()
 
 def _drop(writer: sqlite3.Connection, events: int, size: int) -> bool:
     """Delete some of the oldest rows; say whether there were any."""
+    before = standing(writer)
     wanted = _CHUNK_ROWS if size > 0 else min(events, _CHUNK_ROWS)
-    chosen = []
+    chosen: list[int] = []
     for row_id, length in writer.execute(_OLDEST, (wanted,)).fetchall():
-        chosen.append((row_id,))
-        size -= length + _ROW_BYTES
+        chosen.append(row_id)
+        size -= (length or 0) + _ROW_BYTES
         if len(chosen) >= events and size <= 0:
             break
-    writer.executemany(f"DELETE FROM {QUEUE} WHERE _id = ?", chosen)
-    writer.execute(
-        "UPDATE tally SET removed = removed + ?, dropped = dropped + ?", [len(chosen)] * 2
-    )
+    removed = delete_by_ids(writer, QUEUE, chosen)
+    before.record(writer, removed=removed, dropped=removed)
     return bool(chosen)
 
 
 def _waiting(writer: sqlite3.Connection) -> int:
-    sql = f"SELECT ({LAST_ID}) - removed FROM tally"
-    count: int = writer.execute(sql).fetchone()[0]
-    return count
+    return standing(writer).pending
 
 
 def _used_bytes(writer: sqlite3.Connection) -> int:

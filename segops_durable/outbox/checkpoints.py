@@ -6,57 +6,129 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.errors import CheckpointConflictError, ConfigurationError
+from segops_durable.errors import (
+    CheckpointConflictError,
+    ConfigurationError,
+    DamagedCheckpointError,
+)
+from segops_durable.errors.plain_text import shown
+from segops_durable.events import is_unicode, words_of
+from segops_durable.outbox.records.schema import SELECT
+from segops_durable.outbox.records.seals import is_sealed, put
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
+    from pathlib import Path
 
-    from segops_durable.outbox.rows import Checkpoint
-    from segops_durable.outbox.store import Store
+    from segops_durable.outbox.records.rows import Checkpoint
+    from segops_durable.outbox.store.store import Store
 
-_GET = "SELECT position FROM checkpoints WHERE name = ?"
-_SET = "INSERT OR REPLACE INTO checkpoints (name, position, at) VALUES (?, ?, ?)"
+_ALL = SELECT["checkpoints"]
+_GET = f"{_ALL} WHERE name = ?"
 
 
-def setting(checkpoint: Checkpoint) -> Callable[[sqlite3.Connection], object]:
+def setting(checkpoint: Checkpoint, path: Path) -> Callable[[sqlite3.Connection], object]:
     """Check a checkpoint; return what writes it down, within the caller's transaction.
 
     Raises:
         ConfigurationError: The name is no text, or the position is not JSON.
+
+    What is returned raises `CheckpointConflictError`, or `DamagedCheckpointError` where it has
+    to be the last position and nobody can say which that is.
     """
-    name, position, follows = checkpoint
+    name, position, follows, is_first = checkpoint
     _check_name(name)
     try:
         text = json.dumps(position, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        problem = f"checkpoint must have a position that JSON can carry ({error})"
-        raise ConfigurationError(f"{problem}, got {position!r}", field="checkpoint") from None
+    except Exception as error:  # noqa: BLE001 - methods of the caller's values may raise anything
+        problem = f"checkpoint must have a position that JSON can carry ({words_of(error)})"
+        raise ConfigurationError(f"{problem}, got {shown(position)}", field="checkpoint") from None
 
     def set_it(writer: sqlite3.Connection) -> None:
-        found = writer.execute(_GET, (name,)).fetchone()
-        if follows is not None and (found is None or json.loads(found[0]) != follows):
+        is_asked = is_first or follows is not None
+        if is_asked and _position(writer, name, path) != follows:
             raise CheckpointConflictError(
                 f"the checkpoint {name!r} was moved by somebody else",
                 hint="Another process does the same job; let one of them finish",
             )
-        writer.execute(_SET, (name, text, time.time()))
+        put(writer, "checkpoints", [(name, text, time.time())])
 
     return set_it
 
 
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name:
-        problem = f"checkpoint must have a name that is a text, got {name!r}"
-        raise ConfigurationError(problem, field="checkpoint")
+class Checkpoints:
+    """Reads how far jobs have come; `GroupCommit.append` writes it down with their events.
 
-
-def read_checkpoint(store: Store, name: str) -> Any:  # noqa: ANN401 - whatever the job has stored
-    """The position that was stored last under a name; None if there is none.
-
-    Raises:
-        ConfigurationError: The name is no text.
+    Args:
+        store: The open outbox file.
     """
-    _check_name(name)
-    found = store.read(_GET, (name,))
-    return json.loads(found[0][0]) if found else None
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def position(self, name: str) -> Any:  # noqa: ANN401 - whatever the job has stored
+        """The position that was stored last under a name; None if there is none.
+
+        Raises:
+            ConfigurationError: The name is no text.
+            DamagedCheckpointError: The position, or whose it is, is not what was written.
+        """
+        _check_name(name)
+        return self._store.look(lambda connection: _position(connection, name, self._store.path))
+
+    def positions(self, prefix: str) -> dict[str, Any]:
+        """All positions whose names begin so, by name.
+
+        Raises:
+            DamagedCheckpointError: One is not what was written, whatever it was called.
+        """
+        found = {}
+        for record in self._store.read(_ALL):
+            if not is_sealed("checkpoints", record):
+                raise _damaged(shown(record[0]), self._store.path)
+            if record[0].startswith(prefix):
+                found[record[0]] = json.loads(record[1])
+        return found
+
+
+def _position(connection: sqlite3.Connection, name: str, path: Path) -> Any:  # noqa: ANN401 - whatever the job has stored
+    found = connection.execute(_GET, (name,)).fetchone()
+    if found is None:
+        found = _elsewhere(connection, name, path)
+    if found is None:
+        return None
+    try:
+        position = json.loads(found[1])
+    except (TypeError, ValueError, RecursionError):
+        raise _damaged(name, path) from None
+    if not is_sealed("checkpoints", found):
+        raise _damaged(name, path)
+    return position
+
+
+def _elsewhere(connection: sqlite3.Connection, name: str, path: Path) -> tuple[Any, ...] | None:
+    """Look for a name that a search has not found: a damaged one may be it.
+
+    To take the job for a new one would store all of its events once more.
+    """
+    records: list[tuple[Any, ...]] = connection.execute(_ALL).fetchall()
+    if not all(is_sealed("checkpoints", record) for record in records):
+        raise _damaged(name, path)
+    return next((record for record in records if record[0] == name), None)
+
+
+def _damaged(name: str, path: Path) -> DamagedCheckpointError:
+    return DamagedCheckpointError(
+        f"the checkpoint of the job {name!r} is damaged, or one that may be it",
+        path=str(path),
+        job=name,
+        hint="Nothing was stored. Find out how far the job has come, and store that: "
+        "track_many([], checkpoint=(job, position))",
+    )
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name or not is_unicode(name):
+        problem = f"checkpoint must have a name that is a text, got {shown(name)}"
+        raise ConfigurationError(problem, field="checkpoint")

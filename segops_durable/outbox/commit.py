@@ -15,20 +15,28 @@ from typing import TYPE_CHECKING
 
 from segops_durable.errors import (
     CheckpointConflictError,
+    DamagedCheckpointError,
     QueueFullError,
     SegOpsError,
     StorageError,
 )
-from segops_durable.outbox.event_queue import MOST_ROWS
+from segops_durable.identity import NO_IDENTITY
+from segops_durable.outbox.checkpoints import setting
+from segops_durable.outbox.records.rows import new_row
+from segops_durable.outbox.records.tally import Recount
+from segops_durable.outbox.store.complaints import interrupted_error
+from segops_durable.outbox.store.log_size import cut_log, log_excess
+from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
     from segops_durable.outbox.caps import Caps
-    from segops_durable.outbox.event_queue import EventQueue
-    from segops_durable.outbox.rows import NewRow
-    from segops_durable.outbox.store import Store
+    from segops_durable.outbox.records.rows import Checkpoint, NewRow
+    from segops_durable.outbox.store.event_queue import EventQueue
+    from segops_durable.outbox.store.store import Store
+    from segops_durable.system.clock import Clock
 
     Also = Callable[[sqlite3.Connection], object]
 
@@ -41,101 +49,138 @@ class _Append:
     def __init__(self, rows: Sequence[NewRow], also: Also | None = None) -> None:
         self.rows = rows
         self.also = also
+        self.is_taken = False  # by the leader, into the transaction
         self.error: SegOpsError | None = None
 
 
 class _Group:
-    """Rows that will be committed together, and the lock that their threads wait on."""
+    """Rows that will be committed together, and the lock that their threads wait on.
+
+    No lock guards it: a signal handler may interrupt any instruction here, and would wait for
+    a lock that its own thread holds. Appending to a list, and taking a copy of it, are one
+    step each; whoever came too late to be taken finds that out, and joins another group.
+    """
 
     def __init__(self) -> None:
         self.leader = threading.get_ident()
         self.appends: list[_Append] = []
-        self.rows: list[NewRow] = []
-        self.needs_transaction = False
+        self.size = 0  # not exact, as `+=` is two steps: a group closes a little sooner or later
+        self.finished = threading.Lock()  # held by the leader as long as it leads
+        self.is_committed = False
         self.error: BaseException | None = None
-        self.finished = threading.Lock()
-        self.finished.acquire()
 
 
 class GroupCommit:
-    """Appends rows to the store, many threads to a transaction.
+    """Stores events, those of many threads in one transaction.
 
     Args:
         store: The open outbox file.
         caps: What it may hold.
+        clock: When events were tracked of which that is not said.
     """
 
-    def __init__(self, store: Store, caps: Caps) -> None:
+    def __init__(self, store: Store, caps: Caps, clock: Clock) -> None:
         self._store = store
         self._caps = caps
+        self._clock = clock
+        self._recount = Recount()
         self._open_group: _Group | None = None
-        self._joining = threading.RLock()  # reentrant: a signal handler may call in again
 
-    def append(self, rows: Sequence[NewRow], also: Also | None = None) -> None:
-        """Store rows, all of them or none; they are durable when this returns.
+    def append(
+        self,
+        events: Sequence[bytes],
+        identity: str = NO_IDENTITY,
+        moments: Sequence[Moment] | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        """Store encoded events, all of them or none; durable when this returns.
 
         Args:
-            rows: The rows.
-            also: Called with the writing connection, in the same transaction.
+            events: The bytes that will be sent.
+            identity: Whose they are.
+            moments: When each was tracked; with an uptime where it does not say when it
+                occurred. Defaults to now, for all of them.
+            checkpoint: How far the job has come that they are from; stored with them.
 
         Raises:
+            ConfigurationError: The checkpoint is not one.
             QueueFullError: There is no room for them; nothing was stored.
             StorageError: They could not be stored, or it is unknown whether they were.
             ClosedError: The outbox is closed, or was opened by another process.
         """
-        self._store.check_writable()
-        waiting = self._open_group
-        if waiting is not None and waiting.leader == threading.get_ident():
-            raise self._store.interrupted()
-        group = None
+        times = moments or [Moment(self._clock.time())] * len(events)
+        rows = list(map(new_row, events, times, [identity] * len(events)))
+        also = None if checkpoint is None else setting(checkpoint, self._store.path)
         append = _Append(rows, also)
-        try:
-            group = self._join(append)
-            if group.leader != threading.get_ident():
-                with group.finished:  # and let the next in the chain go on
-                    pass
+        while not append.is_taken:
+            self._store.check_writable()
+            group = self._open_group
+            if group is None:
+                self._lead(append)
+            elif not group.finished.locked():
+                # a handler raised in its leader after the last statement that could close it:
+                # whoever joined it would never be taken, and come back for ever
+                self._close(group)
+            elif group.leader == threading.get_ident():
+                raise interrupted_error(self._store.path)
             else:
-                self._lead(group)
-        except BaseException as error:
-            self._abandon(group or self._open_group, error)
-            raise
-        if group.error is not None:
-            raise self._for_this_thread(group.error)
+                self._follow(group, append)
         if append.error is not None:
             raise append.error
 
-    def _join(self, append: _Append) -> _Group:
-        with self._joining:
-            group = self._open_group
-            if group is None:
-                group = self._open_group = _Group()
-            group.appends.append(append)
-            group.rows.extend(append.rows)
-            if append.also is not None:
-                group.needs_transaction = True
-            if len(group.rows) >= MAX_GROUP_ROWS:
-                group.needs_transaction |= len(group.rows) > MOST_ROWS
-                self._open_group = None
-            return group
+    def after_fork_in_child(self) -> None:
+        """Leave the open group to the parent, where its leader is, and count the rows anew."""
+        self._open_group = None
+        self._recount = Recount()
 
-    def _lead(self, group: _Group) -> None:
-        def commit(queue: EventQueue) -> None:
+    def _lead(self, append: _Append) -> None:
+        group = _Group()
+        group.appends.append(append)
+        with group.finished:  # given back whatever interrupts this, and only once
+            try:
+                self._open_group = group
+                self._store.write(lambda queue: self._commit(queue, group))
+            except BaseException as error:
+                group.error = error
+                raise
+            finally:
+                self._close(group)
+
+    def _follow(self, group: _Group, append: _Append) -> None:
+        group.appends.append(append)
+        group.size += len(append.rows)
+        if group.size >= MAX_GROUP_ROWS:
             self._close(group)
-            if self._caps.are_set or group.needs_transaction:
-                self._insert_what_fits(queue, group.appends)
-            else:
-                queue.insert_all(group.rows)
+        # the leader has it until it is done. Having it for a moment, and giving it back, is what
+        # wakes the next follower: one after the other. An Event would wake all of them at once,
+        # to fight for CPython's interpreter lock
+        with group.finished:
+            pass
+        has_failed = append.is_taken or isinstance(group.error, SegOpsError)
+        if has_failed and not group.is_committed:
+            raise self._for_this_thread(group.error)
 
-        try:
-            self._store.write(commit)
-        except BaseException as error:
-            group.error = error
-            raise
-        finally:
-            group.finished.release()
+    def _commit(self, queue: EventQueue, group: _Group) -> None:
+        self._close(group)
+        appends = tuple(group.appends)
+        for append in appends:
+            append.is_taken = True
+        rows = [row for append in appends for row in append.rows]
+        has_more = any(append.also is not None for append in appends)
+        # one row fits in any build of SQLite: its limit is asked for where there are more
+        has_many = len(rows) > 1 and len(rows) > queue.most_rows
+        if self._caps.are_set or has_more or has_many:
+            self._insert_what_fits(queue, appends)
+        else:
+            queue.insert_all(rows)
+        group.is_committed = True
 
     def _insert_what_fits(self, queue: EventQueue, appends: Sequence[_Append]) -> None:
         """Store the calls for which there is room, in one transaction."""
+        if self._caps.max_bytes is not None and log_excess(self._store.path):
+            # a commit cuts the log once its reader has gone. Where the log alone is what fills the
+            # outbox, every append is refused and nothing commits: it would stay full for ever
+            cut_log(queue.writer)
         queue.writer.execute("BEGIN IMMEDIATE")
         for append in appends:
             append.error = self._insert_if_it_fits(queue, append)
@@ -147,9 +192,11 @@ class GroupCommit:
             if append.also is not None:
                 append.also(queue.writer)
             if self._caps.are_set:
-                self._caps.admit(queue.writer, append.rows, self._store.path)
-        except (CheckpointConflictError, QueueFullError) as error:
-            queue.writer.execute("ROLLBACK TO append")  # nothing gives way for nothing
+                self._caps.admit(queue.writer, append.rows, self._store.path, self._recount)
+        except (CheckpointConflictError, DamagedCheckpointError, QueueFullError) as error:
+            # with it come back the oldest rows, which may have been dropped to make room: these
+            # are not stored, and none may be lost for them
+            queue.writer.execute("ROLLBACK TO append")
             return error
         finally:
             queue.writer.execute("RELEASE append")
@@ -157,25 +204,16 @@ class GroupCommit:
         return None
 
     def _close(self, group: _Group) -> None:
-        with self._joining:
-            if self._open_group is group:
-                self._open_group = None
+        if self._open_group is group:
+            self._open_group = None
 
-    def _abandon(self, group: _Group | None, error: BaseException) -> None:
-        """Fail a group that a signal handler's exception kept this thread from leading."""
-        if group is None or group.leader != threading.get_ident():
-            return
-        self._close(group)
-        group.error = group.error or error
-        if group.finished.locked():
-            group.finished.release()
-
-    def _for_this_thread(self, error: BaseException) -> SegOpsError:
+    def _for_this_thread(self, error: BaseException | None) -> SegOpsError:
         """A new error for each follower: a traceback belongs to one thread."""
         if isinstance(error, SegOpsError):
             return copy.copy(error)
+        cause = "" if error is None else f" ({type(error).__name__})"
         failure = StorageError(
-            f"the commit to {self._store.path} was interrupted ({type(error).__name__})",
+            f"the commit to {self._store.path} was interrupted{cause}",
             path=str(self._store.path),
             hint="Whether the event is stored is unknown",
         )

@@ -2,58 +2,32 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from segops_durable.clock import Moment
-from segops_durable.errors import ConfigurationError
-from segops_durable.outbox.event_queue import QUEUE
-from segops_durable.outbox.letters import Cause, DeadLetter, Letter, letter_from_row
-from segops_durable.outbox.rows import new_row
+from segops_durable.errors import ConfigurationError, DamagedEventError
+from segops_durable.errors.plain_text import shown
+from segops_durable.outbox.records.letters import Cause, DeadLetter, letter_from_record
+from segops_durable.outbox.records.rows import new_row
+from segops_durable.outbox.records.schema import INSERT_ROW, LETTERS, SELECT_LETTERS
+from segops_durable.outbox.records.seals import is_sealed
+from segops_durable.outbox.records.tally import MOST_ID, standing
+from segops_durable.outbox.records.typed import is_time
+from segops_durable.outbox.records.walking import PAGE_ROWS, page_sql, read_page, walk
+from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from segops_durable.outbox.rows import Row
-    from segops_durable.outbox.store import Store
+    from segops_durable.errors import SegOpsError
+    from segops_durable.outbox.store.store import Store
 
-_PAGE_ROWS = 500
-_UNDELIVERED = (Cause.REFUSED, Cause.TOO_LARGE)
+_MOST_NAMED = 20
+_UNDELIVERED = {Cause.REFUSED.value, Cause.TOO_LARGE.value}
 
-_BURY = """
-INSERT INTO dead_letters
-    (row_id, data, identity, tracked_at, died_at, cause, reason, status, answer)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_READ = """
-SELECT _id, data, tracked_at, died_at, cause, reason, status, answer FROM dead_letters
-WHERE _id > ? ORDER BY _id LIMIT ?
-"""
-_UNDELIVERED_IDS = "SELECT _id FROM dead_letters WHERE cause IN (?, ?) ORDER BY _id"
-_PUT_BACK = f"""
-INSERT INTO {QUEUE} (data, timestamp, crc, identity, uptime, boot) VALUES (?, ?, ?, ?, ?, ?)
-"""
-
-
-def bury(writer: sqlite3.Connection, rows: Sequence[Row], letter: Letter) -> None:
-    """Copy rows into the dead letters, within the caller's transaction."""
-    now = time.time()
-    why = (letter.cause.value, letter.reason, letter.status, letter.answer)
-    writer.executemany(
-        _BURY,
-        [(row.id, _bytes(row.data), str(row.identity), _time(row), now, *why) for row in rows],
-    )
-
-
-def _bytes(data: object) -> bytes:
-    """Bytes as they are, and whatever else a damaged file makes of them as text."""
-    return data if isinstance(data, bytes) else str(data).encode(errors="replace")
-
-
-def _time(row: Row) -> float:
-    value: object = row.tracked_at
-    return value if isinstance(value, float) else 0.0
+_READ = page_sql(SELECT_LETTERS)
+_SELECT = f"{SELECT_LETTERS} WHERE _id = ?"
 
 
 class DeadLetters:
@@ -61,42 +35,35 @@ class DeadLetters:
 
     Args:
         store: The open outbox file.
+        tell: Called once for each letter that turns out not to be what was written.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tell: Callable[[SegOpsError], None]) -> None:
         self._store = store
+        self._tell = tell
+        self._told: set[int] = set()
 
     def __iter__(self) -> Iterator[DeadLetter]:
         """Yield all of them, oldest first; a page is read at a time."""
-        after = 0
-        while page := self._store.read(_READ, (after, _PAGE_ROWS)):
-            yield from map(letter_from_row, page)
-            after = page[-1][0]
+        for page in walk(self._store.look, _READ):
+            self._tell_of_damaged(page)
+            for number, *record in page:
+                yield letter_from_record(number, record)
 
     def retry(self, ids: Iterable[int] | None = None) -> int:
         """Put letters back at the end of the queue; return how many.
 
+        One that is not what was stored stays: neither its bytes nor its user can be believed.
+
         Args:
-            ids: Which; None for those of which SegOps has certainly accepted nothing, and
-                whose bytes are as they were.
+            ids: Which; None for those of which SegOps has certainly accepted nothing.
 
         Raises:
             ConfigurationError: An id is no integer.
         """
         if ids is None:
-            causes = [cause.value for cause in _UNDELIVERED]
-            ids = [row[0] for row in self._store.read(_UNDELIVERED_IDS, causes)]
-
-        def put_back(writer: sqlite3.Connection, chosen: Sequence[int]) -> None:
-            found = writer.execute(
-                "SELECT data, tracked_at, identity FROM dead_letters"
-                f" WHERE _id IN ({_marks(chosen)}) ORDER BY _id",
-                chosen,
-            ).fetchall()
-            rows = [new_row(data, Moment(wall), identity) for data, wall, identity in found]
-            writer.executemany(_PUT_BACK, rows)
-
-        return self._remove(ids, put_back)
+            return self._retry_undelivered()
+        return self._in_chunks(ids, self._put_back)
 
     def discard(self, ids: Iterable[int]) -> int:
         """Remove letters for good; return how many there were.
@@ -104,33 +71,92 @@ class DeadLetters:
         Raises:
             ConfigurationError: An id is no integer.
         """
-        return self._remove(ids)
+        return self._in_chunks(ids, _remove)
 
-    def _remove(
-        self,
-        ids: Iterable[int],
-        first: Callable[[sqlite3.Connection, Sequence[int]], None] = lambda _writer, _ids: None,
+    def _retry_undelivered(self) -> int:
+        count, start = 0, 0
+
+        def put_page_back(writer: sqlite3.Connection) -> tuple[int, int | None]:
+            page = read_page(writer, _READ, start)
+            chosen = [each for each in page if _cause(each) in _UNDELIVERED]
+            self._tell_of_damaged(page)
+            return _put_back(writer, chosen), page[-1][0] + 1 if page else None
+
+        following: int | None = start
+        while following is not None and following <= MOST_ID:
+            start = following
+            put, following = self._store.transact(put_page_back)
+            count += put
+        return count
+
+    def _put_back(self, writer: sqlite3.Connection, letters: list[Any]) -> int:
+        self._tell_of_damaged(letters)
+        return _put_back(writer, letters)
+
+    def _tell_of_damaged(self, letters: list[Any]) -> None:
+        """Tell of letters that the disk has altered: in a list of many nobody would see them."""
+        found = {each[0] for each in letters if not is_sealed(LETTERS, each[1:])} - self._told
+        if found:
+            self._told |= found
+            numbers = ", ".join(map(str, sorted(found)[:_MOST_NAMED]))
+            self._tell(
+                DamagedEventError(
+                    f"{len(found)} dead letters are not what was written: {numbers}",
+                    batch_size=len(found),
+                    hint="They are shown, and never sent again; check the disk",
+                )
+            )
+
+    def _in_chunks(
+        self, ids: Iterable[int], act: Callable[[sqlite3.Connection, list[Any]], int]
     ) -> int:
-        """Delete letters in chunks, each in one transaction with what is to be done `first`."""
-        removed = 0
+        """Do something with letters, some at a time, each lot in one transaction."""
+        if not isinstance(ids, Iterable):
+            problem = f"ids must be an iterable of integers, got {shown(ids)}"  # type: ignore[unreachable]  # callers are not checked
+            raise ConfigurationError(problem, field="ids")
         checked = [_checked_id(each) for each in ids]
-        for start in range(0, len(checked), _PAGE_ROWS):
-            chosen = checked[start : start + _PAGE_ROWS]
+        count = 0
+        for start in range(0, len(checked), PAGE_ROWS):
+            chosen = sorted(set(checked[start : start + PAGE_ROWS]))
 
-            def remove(writer: sqlite3.Connection, chosen: Sequence[int] = chosen) -> int:
-                first(writer, chosen)
-                sql = f"DELETE FROM dead_letters WHERE _id IN ({_marks(chosen)})"
-                return writer.execute(sql, chosen).rowcount
+            def act_on_them(writer: sqlite3.Connection, chosen: list[int] = chosen) -> int:
+                read = (writer.execute(_SELECT, (each,)).fetchone() for each in chosen)
+                return act(writer, [letter for letter in read if letter is not None])
 
-            removed += self._store.transact(remove)
-        return removed
+            count += self._store.transact(act_on_them)
+        return count
+
+
+def _put_back(writer: sqlite3.Connection, letters: list[Any]) -> int:
+    """Move letters, as they were read in this transaction, to the end of the queue."""
+    whole = [each for each in letters if _cause(each) not in {None, Cause.DAMAGED.value}]
+    rows = [
+        new_row(data, Moment(tracked_at), identity)
+        for _number, _row_id, data, identity, tracked_at, *_ in whole
+    ]
+    writer.executemany(INSERT_ROW, rows)
+    return _remove(writer, whole)
+
+
+def _remove(writer: sqlite3.Connection, letters: list[Any]) -> int:
+    """Delete letters that were read in this transaction; their numbers are not given again."""
+    if not letters:
+        return 0
+    before = standing(writer)
+    ids = [letter[:1] for letter in letters]
+    writer.executemany(f"DELETE FROM {LETTERS} WHERE _id = ?", ids)
+    before.record(writer)
+    return len(ids)
+
+
+def _cause(letter: Sequence[Any]) -> str | None:
+    """Why it is one; None if it is not what was written."""
+    _number, _row_id, data, identity, tracked_at, _died_at, cause, *_ = letter
+    is_whole = isinstance(data, bytes) and isinstance(identity, str) and is_time(tracked_at)
+    return str(cause) if is_whole and is_sealed(LETTERS, letter[1:]) else None
 
 
 def _checked_id(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ConfigurationError(f"ids must be integers, got {value!r}", field="ids")
-    return value
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
+        raise ConfigurationError(f"ids must be integers, got {shown(value)}", field="ids")
+    return max(-1, min(value, MOST_ID + 1))

@@ -50,9 +50,10 @@ class App:
         self._store = store
         self._connections = connections
         self._limit = RateLimit()
-        self.faults = FaultSwitch()
-        self.settings = Settings()
-        self.arrived = threading.Event()  # set by each request of the API, before any delay
+        self.faults: FaultSwitch = FaultSwitch()
+        self.settings: Settings = Settings()
+        # set by each request of the API, before any delay
+        self.arrived: threading.Event = threading.Event()
 
     def routes(self) -> Starlette:
         """Make the ASGI application."""

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from segops_durable.sandbox.app import App, Connections
 from segops_durable.sandbox.faults import Faults
+from segops_durable.sandbox.local_only import LocalOnly
 from segops_durable.sandbox.settings import Settings
 from segops_durable.sandbox.store import Store
 
@@ -37,14 +38,14 @@ class Sandbox:
         store: An SQLite file for what was accepted. Defaults to a temporary one, which is
             removed when the sandbox is closed.
         host: The address to listen on. Defaults to loopback; the sandbox checks no
-            credentials that would keep anyone out.
+            credentials that would keep anyone out, but it refuses pages of the web.
     """
 
     def __init__(
         self, port: int = 0, store: str | os.PathLike[str] | None = None, *, host: str = HOST
     ) -> None:
         self._temporary = None if store else tempfile.TemporaryDirectory(prefix="segops-sandbox-")
-        self.store_path = Path(store or f"{self._temporary.name}/sandbox.db")  # type: ignore[union-attr]  # one of them is
+        self.store_path: Path = Path(store or f"{self._temporary.name}/sandbox.db")  # type: ignore[union-attr]  # one of them is
         self._host, self._port = host, port
         self._connections: Connections = {}
         self._store = Store(str(self.store_path))
@@ -139,7 +140,7 @@ class Sandbox:
 
     def _make_server(self) -> _Server:
         config = uvicorn.Config(
-            self._app.routes(),
+            LocalOnly(self._app.routes(), self._host),
             http=_protocol(self._connections),
             ws="none",
             lifespan="off",

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from segops_durable.sandbox.checks import BadFieldError, check_number
 
-PLANS: dict[str, int | None] = {"none": None, "starter": 60, "growth": 300, "scale": 1000}
-"""API calls a minute. The numbers are SegOps' own; the names are this sandbox's."""
+PLANS: dict[str, int | None] = {"none": None, "free": 60, "starter": 300, "business": 1000}
+"""API calls a minute, by SegOps' listed plans (public documentation); ``none`` is no limit."""
 
 _WINDOW_SECONDS = 60.0
 _FARTHEST = 86_400.0 * 366

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from segops_durable.sandbox.checks import BadFieldError
 
@@ -19,7 +19,9 @@ def read_json(body: bytes) -> dict[str, Any]:
         BadFieldError: It is not.
     """
     try:
-        document = json.loads(body)
+        document = json.loads(body, parse_constant=_refuse)  # NaN is Python's, and no JSON
+        if b"\\u" in body:  # half of a surrogate pair can be written so, and not be kept
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise BadFieldError("detail", "JSON parse error") from None
     if not isinstance(document, dict):
@@ -58,6 +60,10 @@ def check_event(event: object) -> dict[str, Any]:
     if not isinstance(event.get("payload") or {}, dict):
         raise BadFieldError("payload", "Must be an object.")
     return event
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 def _text(event: dict[str, Any], name: str) -> str:

@@ -116,6 +116,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@pytest.mark.long
 def test_a_disk_that_the_outbox_itself_has_filled_is_drained_event_by_event(
     sandbox: Sandbox, make_client: Callable[..., SegOpsClient], small_disk: Path
 ) -> None:

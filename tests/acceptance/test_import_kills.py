@@ -22,7 +22,7 @@ MOST_MEMORY = 150 << 20
 
 IMPORT = """
 import sys
-from segops_durable.cli import run
+from segops_durable.cli.commands import run
 run(sys.argv[1:], standalone_mode=False)
 with open("/proc/self/status") as status:  # rusage has the peak of whoever started it as well
     (peak,) = [line.split()[1] for line in status if line.startswith("VmHWM")]

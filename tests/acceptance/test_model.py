@@ -15,9 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from segops_durable import Cause
-from segops_durable.delivery import Delivery
-from segops_durable.intake import Intake
-from segops_durable.options import Options
+from segops_durable.client.options import Options
+from segops_durable.client.wiring import delivery_of, intake_of
 from segops_durable.outbox import Outbox
 from support.clock import MovableClock
 from support.moody import KINDS, Moody, crash
@@ -52,13 +51,13 @@ def check(rig: Rig, segops: Moody, tracked: int) -> None:
     assert refused & set(there) <= segops.unheard
     assert max([*here.values(), *gone.values()], default=1) == 1
     assert segops.conflicts == []
-    assert rig.outbox.counts().pending == sum(here.values())
+    assert rig.outbox.waiting.counts().pending == sum(here.values())
 
 
 def settle(rig: Rig) -> None:
     """Let the pauses pass, and send all."""
     for _ in range(200):
-        if not rig.outbox.counts().pending:
+        if not rig.outbox.waiting.counts().pending:
             return
         rig.clock.move(3600)
         rig.round(is_asked_for=True)
@@ -98,8 +97,9 @@ class Life(RuleBasedStateMachine):
             key_fingerprint=options.key_fingerprint,
             clock=self.clock,
         )
-        delivery = Delivery(options, outbox, self.clock)
-        self.rig = Rig(outbox, delivery, self.clock, [], Intake(outbox, options, self.clock))
+        delivery = delivery_of(options, outbox, None, self.clock)
+        intake = intake_of(options, outbox, None, self.clock)
+        self.rig = Rig(outbox, delivery, self.clock, [], intake)
 
     @rule(count=some.integers(1, 20))
     def track(self, count: int) -> None:
@@ -170,7 +170,7 @@ class Life(RuleBasedStateMachine):
             self.directory.cleanup()
 
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.long(Life.TestCase)
 TestLife.settings = settings(
     max_examples=50,
     stateful_step_count=25,
@@ -203,7 +203,7 @@ def test_10000_answers_of_all_kinds_over_20000_events_lose_nothing_and_double_no
                 count = min(chance.randrange(1, 30), EVENTS - tracked)
                 rig.append(count, first=tracked)
                 tracked += count
-            elif not rig.outbox.counts().pending:
+            elif not rig.outbox.waiting.counts().pending:
                 break
             rig.next_round()
         assert given.total() >= ANSWERS, "it was over too soon"

@@ -41,6 +41,7 @@ def test_a_power_cut_anywhere_loses_nothing_and_repeats_one_batch_at_most(
     assert result.most_resent <= BATCH
 
 
+@pytest.mark.long
 def test_the_same_cuts_find_the_loss_where_nothing_is_synced(
     library: Path, tmp_path: Path, disks: Path
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segops_durable import sign_user_id
+from segops_durable import Event, SegOpsClient, sign_user_id
 from segops_durable.sandbox import HMAC_SECRET
 from support.events import numbered, numbers
 
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from segops_durable import SegOpsClient
+    from segops_durable.identity.signing import SignedUserId
     from segops_durable.sandbox import Sandbox
-    from segops_durable.signing import SignedUserId
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-QUICKSTART, ON_A_SHARED_DEVICE, IN_A_JOB, DEAD_LETTERS = re.findall(
+QUICKSTART, ON_A_SHARED_DEVICE, IN_A_JOB, BEFORE_THE_DISK, DEAD_LETTERS = re.findall(
     r"```python\n(.*?)```", README, re.DOTALL
 )
 
@@ -56,6 +55,25 @@ def test_the_dead_letters_example_runs_as_it_stands(
     assert "1 Cause.REFUSED 400" in capsys.readouterr().out
     assert client.flush(timeout=10).ok
     assert len(sandbox.events()) == 1
+
+
+def test_the_example_of_what_happens_before_the_disk_runs_as_it_stands(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    there: dict[str, Any] = {
+        "SegOpsClient": SegOpsClient,
+        "Event": Event,
+        "queue_path": tmp_path / "outbox.db",
+    }
+    there |= {"api_url": sandbox.url, "api_key": "sk_test"}
+    exec(BEFORE_THE_DISK.replace("api_key,", "api_key, queue_path=queue_path,"), there)
+    client: Any = there["client"]
+    with client:
+        client.track(user_id="robot-1", event_type="page_viewed")
+        client.track(user_id="ann", event_type="sold", payload={"card_number": "4111", "n": 1})
+        assert client.flush(timeout=10).ok
+        assert client.stats().screened_out == 1
+    assert [row["event"]["payload"] for row in sandbox.events()] == [{"n": 1}]
 
 
 class App:
@@ -102,10 +120,3 @@ def test_the_example_of_a_job_queues_each_row_once_though_it_is_run_twice(
         exec(IN_A_JOB, {"client": client, "chunks": known})
     assert client.flush(timeout=20).ok
     assert sorted(numbers(sandbox)) == list(range(120))
-
-
-def test_every_option_has_its_row() -> None:
-    from segops_durable.options import Options  # noqa: PLC0415 - only this test reads it
-
-    for name in Options.__dataclass_fields__:
-        assert f"`{name}`" in README or name in README.split("## Options")[1], name

@@ -68,16 +68,16 @@ def test_after_2_hours_offline_each_event_arrives_under_the_user_it_was_tracked_
     found = arrived(sandbox)
     by = {number: PEOPLE[number // 7 % len(PEOPLE)] for number in range(EVENTS)}
     assert set(found) == {number for number, user in by.items() if user not in withheld}
-    visitor = rig.outbox.anonymous_id()
+    visitor = rig.outbox.owner.anonymous_id()
     for number, (tracked_by, user, occurred_at) in found.items():
         assert tracked_by == by[number]
         assert user == (tracked_by or visitor)
         assert datetime.fromisoformat(occurred_at) == datetime.fromtimestamp(
             times[number], timezone.utc
         )
-    waiting = rig.outbox.counts().pending
+    waiting = rig.outbox.waiting.counts().pending
     assert waiting == EVENTS - len(found)
-    assert rig.outbox.count_of(rig.delivery.flusher.held) == (
+    assert rig.outbox.waiting.count_of(rig.delivery.sender.held) == (
         {"user:bob": waiting} if withheld else {}
     )
     told = [error.identity for error in rig.told if isinstance(error, IdentityError)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from segops_durable.clock import Clock, Moment
+from segops_durable.system.clock import Clock, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from segops_durable.system.bell import Bell
 
 
 class MovableClock(Clock):
@@ -43,11 +45,9 @@ class MovableClock(Clock):
             self.move(seconds)
         return stop.is_set()
 
-    def wait_for(
-        self, condition: threading.Condition, is_met: Callable[[], bool], seconds: float
-    ) -> bool:
+    def wait_for(self, bell: Bell, is_met: Callable[[], bool], seconds: float) -> bool:
         if is_met():
             return True
-        condition.wait(0.001)  # lets others take the lock
+        bell.wait(0.001)  # lets others go on
         self.move(seconds)
         return is_met()

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any
 
-from segops_durable import Event, UserContext, sign_user_id
+from segops_durable import Event, SegOpsClient, UserContext, sign_user_id
 from segops_durable.sandbox import HMAC_SECRET
+from support.sessions import SESSION
+
+if TYPE_CHECKING:
+    from segops_durable.sandbox import Sandbox
 
 
 class Kiosk:
@@ -39,3 +44,19 @@ class Kiosk:
 def event(by: str | None, number: int = 0) -> Event:
     """An event that remembers who was there."""
     return Event("someone", "page_viewed", payload={"by": by, "n": number})
+
+
+def track(client: SegOpsClient, by: str | None) -> None:
+    client.track(event(by))
+
+
+def attributed(sandbox: Sandbox) -> list[tuple[str | None, str]]:
+    return [(row["event"]["payload"]["by"], row["user_id"]) for row in sandbox.events()]
+
+
+def mints(sandbox: Sandbox) -> int:
+    return sum(1 for request in sandbox.requests() if request["path"] == SESSION)
+
+
+def events(by: str | None, count: int) -> list[Any]:
+    return [event(by, number) for number in range(count)]

@@ -10,8 +10,8 @@ from support.events import numbered
 
 if TYPE_CHECKING:
     from segops_durable import Event, SegOpsError
-    from segops_durable.delivery import Delivery
-    from segops_durable.intake import Intake
+    from segops_durable.client.delivery import Delivery
+    from segops_durable.intake.intake import Intake
     from segops_durable.outbox import Outbox
     from support.clock import MovableClock
 
@@ -32,7 +32,7 @@ class Rig:
 
     def append(self, count: int, first: int = 0) -> None:
         """Store numbered events in one go."""
-        self.outbox.append([encode_event(event) for event in numbered(count, first)])
+        self.outbox.commit.append([encode_event(event) for event in numbered(count, first)])
 
     def track(self, *events: Event) -> None:
         """Store events as a client does: for whoever uses the device now."""
@@ -49,6 +49,6 @@ class Rig:
 
     def close(self) -> None:
         self.delivery.flusher.stop(10)
-        self.outbox.resign_as_sender()
+        self.outbox.sender_lock.release()
         self.outbox.close()
         self.delivery.close()

@@ -68,6 +68,42 @@ def job(client: segops.SegOpsClient) -> None:
     print(result.stored, result.rejected, result.stored_before)
 
 
+def several_files(client: segops.SegOpsClient, files: list[str], *, is_late: bool) -> None:
+    unit: segops.TimeUnit = "ms"
+    kind: segops.EventKind = "track"
+    nan: segops.Nan = "reject"
+    casts: dict[str, segops.Cast] = {"total": "number"}
+    columns = segops.FieldMap(kind=kind, time_unit=unit, nan=nan, casts=casts)
+    importer: segops.Importer = client.importer(columns, max_errors=10)
+    sources: list[segops.Source] = []
+    for file in files:
+        sources += segops.open_sources(file, "csv", segops.FileOptions(encoding="latin-1"))
+    prepared: list[segops.Prepared] = [
+        importer.prepare(each, is_restart=is_late) for each in sources
+    ]
+    for each in prepared:
+        print(each.plan, importer.run(each, on_progress=show).stored)
+    client.import_rejected("sales.csv.rejects.jsonl", field_map=columns, on_bad=tell)
+
+
+def show(progress: segops.Progress) -> None:
+    print(progress.consumed, progress.size, progress.stored, progress.rejected)
+
+
+def tell(record: segops.Mended, reason: str) -> None:
+    print(record.file, record.line, reason)
+
+
+def kept_options(durability: segops.Durability, overflow: segops.Overflow) -> segops.SegOpsClient:
+    options = segops.Options(
+        api_url="https://api.segops.ai",
+        api_key="sk_live_0",
+        durability=durability,
+        overflow=overflow,
+    )
+    return segops.SegOpsClient.of(options)
+
+
 def report(error: segops.SegOpsError) -> None:
     if isinstance(error, segops.DeliveryError):
         print(error.batch_size, error.attempts, error.status, error.retry_at, error.events)

@@ -7,31 +7,50 @@ import pytest
 import segops
 
 import segops_durable
-from segops_durable import errors, sign_user_id
+from segops_durable import cli, errors, sign_user_id
 
 
 def test_the_public_names_are_pinned() -> None:
     assert segops_durable.__all__ == [
+        "BusyOutboxError",
+        "Cast",
         "Cause",
+        "ChangedFileError",
         "CheckpointConflictError",
         "ClosedError",
         "ConfigurationError",
         "Context",
+        "CopiedOutboxError",
         "CredentialsError",
+        "DamagedCheckpointError",
         "DamagedEventError",
         "DamagedOutboxError",
         "DeadLetter",
         "DeliveryError",
         "DroppedEventsError",
+        "Durability",
+        "ErasedTooLateError",
         "Event",
+        "EventKind",
         "FieldMap",
+        "FileOptions",
         "FlushResult",
         "IdentityError",
         "ImportResult",
         "ImportStoppedError",
+        "Importer",
         "InvalidEventError",
+        "KeyKindError",
+        "Mended",
+        "MendedOutboxError",
+        "Nan",
+        "NoThreadError",
         "NotSegOpsError",
+        "Options",
+        "Overflow",
         "PendingEventsError",
+        "Prepared",
+        "Progress",
         "QueueFullError",
         "RateLimitedError",
         "RefusedError",
@@ -39,13 +58,18 @@ def test_the_public_names_are_pinned() -> None:
         "SegOpsClient",
         "SegOpsError",
         "SkippedEventsError",
+        "Source",
         "State",
         "Stats",
         "StorageError",
+        "StrandedEventsError",
+        "TimeUnit",
+        "UncopyableClientError",
         "UnreachableError",
         "UserContext",
         "WrongAddressError",
         "__version__",
+        "open_sources",
         "sign_user_id",
         "verify_user_id",
     ]
@@ -77,9 +101,11 @@ def test_a_secret_that_is_not_hexadecimal_is_refused_and_not_repeated() -> None:
     [
         errors.ConfigurationError("m", field="f", hint="h"),
         errors.StorageError("m", path="p", hint="h"),
-        errors.PendingEventsError(pending=3, dead=1),
+        errors.PendingEventsError(pending=3, dead=1, lost=2),
         errors.DroppedEventsError("m", dropped=3, hint="h"),
         errors.DamagedOutboxError("m", path="p", saved=3, lost=None, hint="h"),
+        errors.MendedOutboxError("m", path="p", lost=3, hint="h"),
+        errors.DamagedCheckpointError("m", path="p", job="j", hint="h"),
         errors.UnreachableError("m", batch_size=20, attempts=4, status=503),
     ],
 )
@@ -88,3 +114,7 @@ def test_errors_keep_their_data_through_pickling(error: errors.SegOpsError) -> N
     assert type(again) is type(error)
     assert vars(again) == vars(error)
     assert str(again) == str(error)
+
+
+def test_the_command_line_is_a_group_of_click_that_others_may_take_in() -> None:
+    assert "import" in cli.run.commands

@@ -1,0 +1,174 @@
+"""Reads one answer: all of it or to its cap, and what that means for its connection.
+
+An answer belongs to its request. So a connection is kept for the next one only after an
+answer that was what it should be, to its last byte, with nothing behind it. While it is
+being read nobody else may take the connection, as `urllib3` would have it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import DecodeError
+
+from segops_durable.api.deadline import Reader
+from segops_durable.api.headers import is_interim, read_past_interim
+from segops_durable.api.verdicts import Answer
+
+if TYPE_CHECKING:
+    import io
+    import socket
+    from collections.abc import Callable
+
+    import requests
+
+MAX_ANSWER_BYTES = 64 * 1024
+_FIRST_FINAL = 200
+_TIMED_OUT = 408
+_GZIP_OR_ZLIB = 47  # for zlib's wbits
+
+
+def read_answer(response: requests.Response, check: Callable[[], None]) -> Answer:
+    """Read an answer, and close its connection unless all of it is as it should be.
+
+    Args:
+        response: What `requests` has of it: all but the body.
+        check: Called between reads; raises once the time is up.
+
+    Raises:
+        OSError: The connection broke, or the time is up.
+        http.client.HTTPException: It is not HTTP, or ends too early.
+        urllib3.exceptions.HTTPError: Likewise, or it is not encoded as it says.
+    """
+    raw = response.raw
+    connection = getattr(raw, "_connection", None)
+    if connection is None:  # an adapter that makes its answers itself
+        return _finish(response, response.status_code, response.headers, _all_of(response, check))
+    # urllib3 gives the connection back to its pool at the last byte of the body; what has come
+    # behind that would be taken for the answer to the next request
+    raw._connection = None  # noqa: SLF001 - there is no other way to keep it
+    is_expected = False
+    try:
+        answer, is_expected = _read_wire(response, connection, check)
+        return answer
+    finally:
+        if not is_expected:
+            connection.close()
+        raw._connection = connection  # noqa: SLF001 - as above
+        raw.release_conn()
+
+
+def _read_wire(
+    response: requests.Response,
+    connection: Any,  # noqa: ANN401 - of either urllib3
+    check: Callable[[], None],
+) -> tuple[Answer, bool]:
+    """Read an answer off its connection; say whether the connection is good for another."""
+    wire = getattr(response.raw, "_original_response", None)
+    if not isinstance(wire, http.client.HTTPResponse) or wire.fp is None:
+        body = _all_of(response, check)
+        return _finish(response, response.status_code, response.headers, body), False
+    headers: Any = response.headers
+    if is_interim(wire.status):
+        read_past_interim(wire, wire.begin)
+        headers = CaseInsensitiveDict(wire.headers.items())
+    stream: Any = wire.fp
+    # `http.client` closes its stream at the last byte, and what that has read ahead vanishes:
+    # nobody could see any more that something came behind the answer
+    wire._close_conn = lambda: None  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+    is_framed = not (wire.headers.get("Content-Length") and wire.headers.get("Transfer-Encoding"))
+    body = _body_of(wire, check)
+    answer = _finish(response, wire.status, headers, body)
+    is_expected = (
+        is_framed
+        and wire.status >= _FIRST_FINAL
+        and wire.status != _TIMED_OUT  # whoever says that is about to close it
+        and answer.document is not None
+        and not wire.will_close
+        and not _has_more(connection.sock, stream)
+    )
+    wire.fp = None  # type: ignore[assignment]  # as `http.client` leaves it
+    stream.close()
+    return answer, is_expected
+
+
+def _body_of(wire: http.client.HTTPResponse, check: Callable[[], None]) -> bytes | None:
+    """Read a body as it comes; None if it is too large."""
+    body = bytearray()
+    while part := wire.read1(MAX_ANSWER_BYTES):
+        body += part
+        if len(body) > MAX_ANSWER_BYTES:
+            return None
+        check()
+    if wire.length:
+        raise http.client.IncompleteRead(bytes(body), wire.length)
+    return bytes(body)
+
+
+def _all_of(response: requests.Response, check: Callable[[], None]) -> bytes | None:
+    """Read a body byte by byte: a larger read would wait for as much to come."""
+    body = bytearray()
+    for byte in response.iter_content(chunk_size=1):
+        body += byte
+        if len(body) > MAX_ANSWER_BYTES:
+            return None
+        check()
+    return bytes(body)
+
+
+def _finish(
+    response: requests.Response,
+    status: int,
+    headers: Any,  # noqa: ANN401 - a mapping without case
+    body: bytes | None,
+) -> Answer:
+    """Leave the body where `requests`, which reads on for a redirect, finds it."""
+    if body is not None and getattr(response.raw, "_original_response", None) is not None:
+        body = _decoded(body, headers.get("Content-Encoding", ""))
+    response._content = body or b""  # noqa: SLF001 - there is no other way to give it one
+    response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+    return Answer(status, headers, body)
+
+
+def _decoded(body: bytes, encoding: str) -> bytes | None:
+    """Unpack a body that came packed, though nobody asked for it; None if it is too large."""
+    kind = encoding.strip().lower()
+    if kind in {"", "identity"} or not body:
+        return body
+    if kind not in {"gzip", "x-gzip", "deflate"}:
+        raise DecodeError(f"the answer is encoded as {kind[:40]}")
+    unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        plain = unpacking.decompress(body, MAX_ANSWER_BYTES + 1)
+    except zlib.error as error:
+        raise DecodeError(f"the answer is not {kind}: {error}") from error
+    if len(plain) > MAX_ANSWER_BYTES:
+        return None
+    if not unpacking.eof:
+        raise DecodeError("the answer ends too early")
+    return plain
+
+
+def _has_more(sock: socket.socket | None, stream: io.BufferedReader) -> bool:
+    """Whether something has come behind the answer, which nobody asked for.
+
+    The next request would take it for its own.
+    """
+    if sock is None:
+        return False
+    if isinstance(stream.raw, Reader):
+        stream.raw.is_glance = True
+    timeout = sock.gettimeout()
+    sock.settimeout(0)
+    try:
+        return bool(stream.peek(1))
+    except OSError as error:
+        return not isinstance(error, BlockingIOError) and type(error).__name__ not in _NOTHING_YET
+    finally:
+        sock.settimeout(timeout)
+
+
+_NOTHING_YET = {"SSLWantReadError", "SSLWantWriteError"}

@@ -1,0 +1,1 @@
+"""What `doctor` looks at: the machine, the outbox, and the way to SegOps."""

@@ -1,0 +1,50 @@
+"""Ctrl-C in a command: the first one ends it in order, the second one at once, both in silence.
+
+A program that is interrupted while it clears up, or while Python itself ends, shows the
+traceback of wherever it was. But whatever is stored here outlives a kill at any instant; so
+the second Ctrl-C need clear up nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+INTERRUPTED = 1
+"""The exit status: something that was to be done is not."""
+
+_SHOW_CURSOR = b"\x1b[?25h"
+
+
+def end_without_traceback() -> None:
+    """Have Ctrl-C treated so from now on, unless it is ignored, or somebody else's, already."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _first)
+        sys.unraisablehook = _unraisable
+
+
+def _first(_number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGINT, _second)
+    raise KeyboardInterrupt
+
+
+def _second(_number: int, _frame: FrameType | None) -> None:
+    _end()
+
+
+def _unraisable(found: sys.UnraisableHookArgs) -> None:
+    """A Ctrl-C in the middle of what cannot raise would be shown, and then be forgotten."""
+    if isinstance(found.exc_value, KeyboardInterrupt):
+        _end()
+    sys.__unraisablehook__(found)
+
+
+def _end() -> NoReturn:
+    if sys.__stderr__ is not None and sys.__stderr__.isatty():
+        os.write(sys.__stderr__.fileno(), _SHOW_CURSOR)  # a progress bar has hidden it
+    os._exit(INTERRUPTED)

@@ -1,0 +1,42 @@
+"""The client: its options, its life, and its parts put together.
+
+- `client`: how it begins, flushes, says how it stands. Its other calls are in `tracking` (what is
+  stored) and `administration` (who uses the device, the key, the dead letters), and what all have
+  in common is in `opened`.
+- `options`: the one home of the options. `option_kinds` says how their values are checked, by
+  `checks`, and read; `environment` reads those that are set there.
+- `wiring`: where options become parts. `delivery` is those that send, told things together.
+- `forks`: what a fork does. `per_process` has a child make a delivery of its own.
+- `closing`: how a client ends.
+"""
+
+from __future__ import annotations
+
+from segops_durable.client.checks import checked_path, masked
+from segops_durable.client.client import SegOpsClient
+from segops_durable.client.environment import (
+    REQUIRED,
+    check_required,
+    environment_settings,
+    mistyped_variables,
+    settings_names,
+)
+from segops_durable.client.options import MAX_BATCH_SIZE, Options, Overflow
+from segops_durable.client.wiring import intake_of, open_outbox, users_of
+
+__all__ = [
+    "MAX_BATCH_SIZE",
+    "REQUIRED",
+    "Options",
+    "Overflow",
+    "SegOpsClient",
+    "check_required",
+    "checked_path",
+    "environment_settings",
+    "intake_of",
+    "masked",
+    "mistyped_variables",
+    "open_outbox",
+    "settings_names",
+    "users_of",
+]

@@ -1,0 +1,281 @@
+"""`SegOpsClient`: how it begins, flushes, says how it stands, and ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from segops_durable.client.administration import Administration
+from segops_durable.client.checks import check_timeout
+from segops_durable.client.closing import GRACE_SECONDS, Closing
+from segops_durable.client.environment import options_from_env
+from segops_durable.client.options import Options, Overflow
+from segops_durable.client.per_process import PerProcessDelivery
+from segops_durable.client.tracking import Tracking
+from segops_durable.client.wiring import intake_of, open_outbox, users_of
+from segops_durable.delivery import FlushResult, Stats
+from segops_durable.errors import (
+    SegOpsError,
+    UncopyableClientError,
+)
+from segops_durable.identity import name_of
+from segops_durable.outbox import Durability, find_outbox, tell_of_leftovers
+from segops_durable.system.clock import Clock
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    import requests
+    from typing_extensions import Self
+
+    from segops_durable.events import Event
+    from segops_durable.identity import UserContext
+
+
+class SegOpsClient(Tracking, Administration):
+    """Sends user events to SegOps, and keeps each on disk until SegOps has accepted it.
+
+    A drop-in for the official client. Safe for use by many threads, and after a fork in
+    both processes. `Options` says more of each argument.
+
+    Args:
+        api_url: Where SegOps is: an ``https`` URL, or ``http`` where the host is loopback or
+            `allow_insecure` is set.
+        api_key: A secret key (``sk_…``), or a public key (``pk_…``) on a device.
+        get_user: For a public key: who is using the device now. Defaults to a visitor.
+        user_context_for: For a public key: called with the user id of somebody whose events
+            wait and who is not using the device any more, to have your backend sign afresh.
+            Defaults to nobody.
+        before_store: Called with each event before it reaches the disk; what it returns is
+            stored, and None is not. Defaults to none.
+        batch: Collect events into batches; False sends after every call. Defaults to True.
+        batch_size: Events in a request, 1 to 500. Defaults to 20.
+        flush_interval: Seconds between two looks at the outbox. Defaults to 5.
+        on_error: Called with each `SegOpsError` that delivery meets, on the flusher's thread.
+            Defaults to the logger ``segops_durable``, with one line an hour for each kind of
+            error.
+        timeout: Seconds for all of a request. Defaults to 10.
+        queue_path: The outbox file. Defaults to a file in the user's state directory, one for
+            each `api_url` and key.
+        durability: ``full``: an event survives a power cut once `track` has returned;
+            ``normal``: a kill, but perhaps not a power cut. Defaults to ``full``.
+        max_queue_events: Events that may wait at most. Defaults to None: no limit.
+        max_queue_bytes: Bytes of the outbox file in use at most, dead letters included.
+            Defaults to None: no limit.
+        max_event_bytes: Bytes of one encoded event at most. Defaults to 262144, 256 KiB.
+        overflow: What `track` does when the outbox is full: ``raise`` a `QueueFullError`;
+            ``block`` until there is room, for `overflow_timeout`; or ``drop_oldest``. Defaults
+            to ``raise``.
+        overflow_timeout: Seconds that ``block`` waits, before it raises. Defaults to 30.
+        allow_network_filesystem: Allow the outbox on a network file system, whose locks may
+            not hold. Defaults to False.
+        lock_timeout: Seconds that a call waits for a process that holds the outbox and does
+            nothing. Defaults to 5.
+        max_retries: Further requests for a batch in a round after a 5xx or a broken connection.
+            Defaults to 3.
+        max_retry_after: Seconds that a ``Retry-After`` may ask for at most. Defaults to 3600.
+        max_requests_per_minute: Requests a minute at most, spaced evenly, to stay below a rate
+            limit. Defaults to None: no limit.
+        shutdown_timeout: Seconds for the last effort at shutdown. Defaults to 5.
+        http_session: A `requests.Session` to send with, e.g. for client certificates. Defaults
+            to a new one.
+        allow_insecure: Allow ``http://`` to a host that is not loopback. Defaults to False.
+
+    Raises:
+        ConfigurationError: A ValueError that names the option and its value; a key is
+            never repeated.
+        StorageError: The outbox cannot be opened.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        api_key: str,
+        *,
+        get_user: Callable[[], UserContext | None] | None = None,
+        user_context_for: Callable[[str], UserContext | None] | None = None,
+        before_store: Callable[[Event], Event | None] | None = None,
+        batch: bool = True,
+        batch_size: int = 20,
+        flush_interval: float = 5.0,
+        on_error: Callable[[SegOpsError], object] | None = None,
+        timeout: float = 10.0,
+        queue_path: str | os.PathLike[str] | None = None,
+        durability: Durability = "full",
+        max_queue_events: int | None = None,
+        max_queue_bytes: int | None = None,
+        max_event_bytes: int = 262_144,
+        overflow: Overflow = "raise",
+        overflow_timeout: float = 30.0,
+        allow_network_filesystem: bool = False,
+        lock_timeout: float = 5.0,
+        max_retries: int = 3,
+        max_retry_after: float = 3600.0,
+        max_requests_per_minute: int | None = None,
+        shutdown_timeout: float = 5.0,
+        http_session: requests.Session | None = None,
+        allow_insecure: bool = False,
+    ) -> None:
+        given: dict[str, Any] = dict(locals())  # each by its name, which is that of its option
+        del given["self"]
+        self._start(Options(**given))
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> SegOpsClient:  # noqa: ANN401 - Options checks each
+        """Make a client of ``SEGOPS_API_URL``, ``SEGOPS_API_KEY``, ``SEGOPS_QUEUE_PATH``, ….
+
+        Args:
+            **overrides: The constructor's arguments; they win over the environment.
+
+        Raises:
+            ConfigurationError: A required variable is missing, one cannot be read, or an
+                argument is none.
+        """
+        return cls.of(options_from_env(**overrides))
+
+    @classmethod
+    def of(cls, options: Options) -> SegOpsClient:
+        """Make a client of `Options`, which are checked already.
+
+        Args:
+            options: What the constructor's arguments would say.
+
+        Raises:
+            StorageError: The outbox cannot be opened.
+        """
+        client = cls.__new__(cls)
+        client._start(options)  # noqa: SLF001 - its own class
+        return client
+
+    def _start(self, options: Options) -> None:
+        path = options.queue_path or find_outbox(
+            options.outbox_path, options.api_url, options.key_fingerprint
+        )
+        self._options = replace(options, queue_path=path)
+        self._clock = Clock()
+        self._outbox = open_outbox(options, path, self._clock)
+        self._closing = Closing(self._outbox, options.shutdown_timeout)
+        try:
+            users = users_of(options, self._outbox)
+            self._intake = intake_of(options, self._outbox, users, self._clock)
+            if options.queue_path is None:
+                tell_of_leftovers(
+                    self._outbox, options.key_fingerprint, is_heard=options.on_error is not None
+                )
+            self._delivery = PerProcessDelivery(options, self._outbox, users, self._clock)
+            self._closing.at_exit_too(self._delivery, self.shutdown)
+            self._delivery.start()  # last: it may tell, and `on_error` may call the client
+        except BaseException:
+            self._closing.not_at_exit()
+            self._outbox.close(GRACE_SECONDS)
+            raise
+
+    def flush(self, timeout: float | None = None) -> FlushResult:
+        """Send now, and wait until all that was stored before is settled or a round fails.
+
+        Does not raise for what could not be sent: the result says it, and
+        `FlushResult.raise_for_pending` raises it. Called on the sending thread, by `on_error`
+        say, it does not wait for itself, but says at once how many events wait.
+
+        Args:
+            timeout: Seconds to wait at most. Defaults to as long as a round takes.
+
+        Raises:
+            ConfigurationError: The timeout is no number.
+            StorageError: The outbox cannot be read; or a signal handler called this in the
+                middle of `track`.
+            ClosedError: The client is shut down.
+        """
+        self._check_open()
+        check_timeout(timeout)
+        return self._delivery.current.flushing.flush(timeout)
+
+    def shutdown(self, timeout: float | None = None) -> FlushResult:
+        """Make one last effort to send, then stop. What is left waits on disk.
+
+        Safe to call twice; the second call returns the first one's result, or, if that one was
+        interrupted, completes it. At a normal interpreter exit the same is done for a client
+        that was not shut down. Called on the sending thread, by `on_error` say, it makes no
+        effort and does not wait: that thread ends with the call that it is in.
+
+        Args:
+            timeout: Seconds for all of it, but for a quarter of a second in which a request
+                that is under way may be answered. Defaults to the option `shutdown_timeout`.
+
+        Raises:
+            ConfigurationError: The timeout is no number; the client is still open.
+            StorageError: The outbox cannot be read; or a signal handler called this in the
+                middle of `track`, and then the client is still open, or of a shutdown.
+        """
+        return self._closing.run(timeout)
+
+    def close(self) -> None:
+        """Shut down; for code that closes things."""
+        self.shutdown()
+
+    def stats(self) -> Stats:
+        """Say how the client and its outbox stand; cheap, however much waits.
+
+        Raises:
+            ClosedError: The client is shut down.
+        """
+        counts = self._outbox.waiting.counts()
+        held = _by_name(self._outbox.waiting.count_of(self._delivery.current.sender.held))
+        accepted_at = counts.last_accepted_at
+        return Stats(
+            pending=counts.pending,
+            dead=counts.dead,
+            oldest_age=None
+            if counts.oldest_at is None
+            else max(0, self._clock.time() - counts.oldest_at),
+            queue_bytes=counts.queue_bytes,
+            accepted_total=counts.accepted_total,
+            dropped_total=counts.dropped_total,
+            lost_total=counts.lost_total,
+            state=self._delivery.current.flusher.state,
+            retry_at=self._delivery.current.sender.retry_at,
+            last_error=self._delivery.current.report.last_error,
+            last_accepted_at=accepted_at
+            if accepted_at is None
+            else datetime.fromtimestamp(accepted_at, timezone.utc),
+            held=held,
+            screened_out=self._intake.screened_out,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    def __repr__(self) -> str:
+        return f"SegOpsClient({self._options!r})"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: a copy would lack the threads, locks and files.
+
+        Raises:
+            UncopyableClientError: Always.
+        """
+        raise UncopyableClientError(
+            "a SegOpsClient cannot be pickled, copied, or given to another process",
+            hint="Give away what it is made with, and have the other make a client of its own: "
+            "with the same queue_path they share one outbox. A forked child just uses its own",
+        )
+
+
+def _by_name(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts of identities as the application calls them; two may go by one name."""
+    found: Counter[str] = Counter()
+    for identity, count in counts.items():
+        found[name_of(identity)] += count
+    return dict(+found)

@@ -1,0 +1,82 @@
+"""The parts between an outbox and SegOps, and what they are told together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from segops_durable.api import Exchange, Handshake, Transport
+    from segops_durable.delivery import Flusher, Flushing, Reporter, Sender
+    from segops_durable.errors import SegOpsError
+
+
+class Delivery:
+    """The parts between an outbox and SegOps; `wiring.delivery_of` puts them together.
+
+    Args:
+        exchange: Makes the requests.
+        handshake: Where session tokens come from; None under a secret key.
+        transport: Sends a batch.
+        report: Where errors go.
+        sender: Runs a round.
+        flusher: The thread that has it run.
+        flushing: Waits for its rounds.
+    """
+
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        handshake: Handshake | None,
+        transport: Transport,
+        report: Reporter,
+        sender: Sender,
+        flusher: Flusher,
+        flushing: Flushing,
+    ) -> None:
+        self._exchange = exchange
+        self._transport = transport
+        self.handshake = handshake
+        self.report = report
+        self.sender = sender
+        self.flusher = flusher
+        self.flushing = flushing
+
+    # As `listener.Listener` has them
+
+    def notice(self, events: int) -> None:
+        """Hear of events that are on disk now."""
+        self.flusher.notice(events)
+
+    def make_room(self, timeout: float) -> bool:
+        """Have events sent, and wait for it; False on the sending thread itself."""
+        return self.flushing.make_room(timeout)
+
+    def postpone(self, error: SegOpsError) -> None:
+        """Have an error told of on the sending thread."""
+        self.report.postpone(error)
+
+    def use_key(self, api_key: str) -> None:
+        """Deliver with this key from now on, and try at once."""
+        self._transport.use_key(api_key)
+        self.sender.forget_reports()
+        self.flusher.request_round()
+
+    def forget(self, name: str) -> None:
+        """Begin no request any more that has a person in it who was erased from the disk.
+
+        Nothing of them is left in errors that were kept, or in the note for other processes.
+        """
+        self._exchange.wait_until_it_left()  # or it passed the question before the erasure
+        self.report.forget(name)
+        self.flusher.note.leave()
+        if self.handshake is not None:
+            self.handshake.forget()
+
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's connections alone; this delivery is not used any more."""
+        self._exchange.after_fork_in_child()
+
+    def close(self) -> None:
+        """Close the connections; the flusher has to be stopped before."""
+        self._exchange.close()

@@ -1,0 +1,90 @@
+"""Forks: clients let go of their files before one, and go on in both processes after it.
+
+SQLite loses what a parent commits if a child has inherited its connection, even if the
+child never uses it. So nothing may be open, and no lock held by another thread, while the
+interpreter forks. In this order, on every system that forks:
+
+1. Before: the thread that forks takes the locks of a client (its first use in a process, the
+   write gate, the readers' turn, the place as the sender), and closes the connections. The
+   other threads wait.
+2. In the parent: it gives the locks back. The next use opens the file again.
+3. In the child: the locks are made anew, as those that were inherited stay shut. It is not the
+   sender, and has no thread; nothing else is done until it uses the client.
+4. At the first use in the child: it makes a delivery of its own, with a thread.
+
+Where a client cannot let go (its fork comes from a signal handler in the midst of a commit, say)
+the process forks all the same; in the child that client refuses every call.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Protocol
+
+
+class Forkable(Protocol):
+    """What takes part in a fork."""
+
+    def before_fork(self) -> None:
+        """Let go of files, and take every lock."""
+
+    def after_fork_in_parent(self) -> None:
+        """Give the locks back."""
+
+    def after_fork_in_child(self) -> None:
+        """Start anew, with locks of this process's own."""
+
+
+class _Participants:
+    """Those who take part; forgotten when nobody else refers to them."""
+
+    def __init__(self) -> None:
+        self._all: weakref.WeakSet[Forkable] = weakref.WeakSet()
+        self._here = threading.local()  # several threads may fork at once
+
+    def add(self, one: Forkable) -> None:
+        self._all.add(one)
+
+    def before(self) -> None:
+        # In one order: of two threads that fork at once, each would else hold a lock that the
+        # other waits for.
+        self._here.forking = sorted(self._all, key=id)
+        failures = [_failure_of(each) for each in self._here.forking]
+        for failure in filter(None, failures):
+            raise failure
+
+    def after_in_parent(self) -> None:
+        for each in self._here.forking:
+            each.after_fork_in_parent()
+        self._here.forking = []
+
+    def after_in_child(self) -> None:
+        for each in self._here.forking:
+            each.after_fork_in_child()
+        self._here.forking = []
+
+
+def _failure_of(one: Forkable) -> BaseException | None:
+    """Have it let go; Python forks whatever is raised here, so the others have to, all the same."""
+    try:
+        one.before_fork()
+    except BaseException as error:  # noqa: BLE001 - Ctrl-C, too; it is raised once all are asked
+        return error
+    return None
+
+
+_PARTICIPANTS = _Participants()
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(
+        before=_PARTICIPANTS.before,
+        after_in_parent=_PARTICIPANTS.after_in_parent,
+        after_in_child=_PARTICIPANTS.after_in_child,
+    )
+
+
+def take_part(one: Forkable) -> None:
+    """Have an object told of every fork from now on, as long as it lives."""
+    _PARTICIPANTS.add(one)

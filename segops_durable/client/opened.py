@@ -1,0 +1,30 @@
+"""What the calls to a client have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segops_durable.errors import ClosedError
+
+if TYPE_CHECKING:
+    from segops_durable.client.closing import Closing
+    from segops_durable.client.options import Options
+    from segops_durable.client.per_process import PerProcessDelivery
+    from segops_durable.intake import Intake
+    from segops_durable.outbox import Outbox
+    from segops_durable.system.clock import Clock
+
+
+class Opened:
+    """A client's parts, and that it is open."""
+
+    _options: Options
+    _closing: Closing
+    _clock: Clock
+    _outbox: Outbox
+    _intake: Intake
+    _delivery: PerProcessDelivery
+
+    def _check_open(self) -> None:
+        if self._closing.has_begun:
+            raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")

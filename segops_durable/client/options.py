@@ -1,0 +1,202 @@
+"""The options of a client: checked once, then frozen."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Literal
+
+from segops_durable.client.checks import checked_path, masked
+from segops_durable.client.option_kinds import (
+    CALLABLE,
+    FLAG,
+    KEY,
+    OBJECT,
+    PATH,
+    PLAIN_CALLABLE,
+    SECONDS,
+    SECONDS_ABOVE_0,
+    URL,
+    kind_of,
+    number_of,
+    one_of,
+)
+from segops_durable.errors import ConfigurationError
+from segops_durable.identity import checked_url
+from segops_durable.outbox import LOCK_TIMEOUT, Durability, places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import requests
+
+    from segops_durable.errors import SegOpsError
+    from segops_durable.events import Event
+    from segops_durable.identity import UserContext
+
+Overflow = Literal["raise", "block", "drop_oldest"]
+"""What `track` does when the outbox is full: raise, wait for room, or let the oldest go."""
+
+MAX_BATCH_SIZE = 500
+"""Events in one request at most (public SegOps documentation)."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Options:
+    """Everything that a client can be told, validated on construction.
+
+    This is the one home of the options: here each has its name, type, default, unit and check,
+    and what makes it of a variable of the environment (`environment`) or of a file of settings.
+    The constructor of `SegOpsClient` and the README repeat them, and a test compares.
+
+    Attributes:
+        api_url: Where SegOps is: an ``https`` URL, or ``http`` where the host is loopback or
+            `allow_insecure` is set. However it is spelled (upper case, a default port, a slash
+            at the end), it becomes one text, and names one outbox.
+        api_key: A secret key (``sk_…``), or a public key (``pk_…``) on a device.
+        get_user: For a public key: who is using the device now. Asked whenever an event is
+            tracked, on the caller's thread, and when a session is opened, on the flusher's.
+            None, or an empty context, is a visitor. Defaults to a visitor.
+        user_context_for: For a public key: called with the user id of somebody whose events
+            wait and who is not using the device any more, to have your backend sign afresh.
+            None makes them wait. Called on the flusher's thread. Defaults to nobody.
+        before_store: Called with each event before it reaches the disk; what it returns is
+            stored, and None is not. It is called on the caller's thread, for what is tracked
+            and for what is imported; what it drops is counted (`Stats.screened_out`). The event
+            is the callable's own: it may change it. If it raises, the event is refused. For
+            redaction, enrichment and sampling. Defaults to none.
+        batch: Collect events into batches; False sends after every call. Defaults to True.
+        batch_size: Events in a request, 1 to 500. Defaults to 20.
+        flush_interval: Seconds between two looks at the outbox. Defaults to 5.
+        on_error: Called with each `SegOpsError` that delivery meets, on the flusher's thread.
+            A wrong key or address is told of once. Defaults to the logger ``segops_durable``,
+            with one line an hour for each kind of error.
+        timeout: Seconds for all of a request. The look-up of the host's name is not counted, as
+            it is the system's. Defaults to 10.
+        queue_path: The outbox file. Defaults to a file in the user's state directory, one for
+            each `api_url` and key.
+        durability: ``full``: an event survives a power cut once `track` has returned;
+            ``normal``: a kill, but perhaps not a power cut. Defaults to ``full``.
+        max_queue_events: Events that may wait at most. Defaults to None: no limit.
+        max_queue_bytes: Bytes of the outbox file in use at most, dead letters included. SQLite's
+            log beside it has up to 1 MiB or so; what it has beyond that, as long as another
+            program reads the file, counts. Defaults to None: no limit.
+        max_event_bytes: Bytes of one encoded event at most. Defaults to 262144, 256 KiB.
+        overflow: What `track` does when the outbox is full: ``raise`` a `QueueFullError`;
+            ``block`` until there is room, for `overflow_timeout`; or ``drop_oldest``. What is
+            dropped is counted and reported, and never a batch in flight. Defaults to ``raise``.
+        overflow_timeout: Seconds that ``block`` waits, before it raises. Defaults to 30.
+        allow_network_filesystem: Allow the outbox on a network file system, whose locks may
+            not hold. Defaults to False.
+        lock_timeout: Seconds that a call waits for a process that holds the outbox and does
+            nothing. It may be stopped; then the call raises a `BusyOutboxError`. For one that
+            gets on, and for a thread, twelve times as long. Defaults to 5.
+        max_retries: Further requests for a batch in a round after a 5xx or a broken connection.
+            After them the batch waits for the next round. Defaults to 3.
+        max_retry_after: Seconds that a ``Retry-After`` may ask for at most. Defaults to 3600.
+        max_requests_per_minute: Requests a minute at most, spaced evenly, to stay below a rate
+            limit. Session handshakes count. SegOps' own limits are 60 (Free), 300 (Starter) or
+            1000 (Business) a minute (public documentation). Defaults to None: no limit.
+        shutdown_timeout: Seconds for the last effort at shutdown. Defaults to 5.
+        http_session: A `requests.Session` to send with, e.g. for client certificates. With it,
+            `timeout` holds for each step of a request: connecting, sending, each read of the
+            headers, all of the body. One of our own takes a proxy and a private CA from the
+            environment (``HTTPS_PROXY``, ``REQUESTS_CA_BUNDLE``). Defaults to a new one.
+        allow_insecure: Allow ``http://`` to a host that is not loopback. Defaults to False.
+
+    Raises:
+        ConfigurationError: A ValueError that names the option and its value; a key is
+            never repeated.
+    """
+
+    api_url: str = field(metadata={"kind": URL})
+    api_key: str = field(metadata={"kind": KEY})
+    get_user: Callable[[], UserContext | None] | None = field(
+        default=None, metadata={"kind": CALLABLE}
+    )
+    user_context_for: Callable[[str], UserContext | None] | None = field(
+        default=None, metadata={"kind": CALLABLE}
+    )
+    before_store: Callable[[Event], Event | None] | None = field(
+        default=None, metadata={"kind": PLAIN_CALLABLE}
+    )
+    batch: bool = field(default=True, metadata={"kind": FLAG})
+    batch_size: int = field(default=20, metadata={"kind": number_of("events", 1, MAX_BATCH_SIZE)})
+    flush_interval: float = field(default=5.0, metadata={"kind": SECONDS_ABOVE_0})
+    on_error: Callable[[SegOpsError], object] | None = field(
+        default=None, metadata={"kind": CALLABLE}
+    )
+    timeout: float = field(default=10.0, metadata={"kind": SECONDS_ABOVE_0})
+    queue_path: Path | None = field(default=None, metadata={"kind": PATH})
+    durability: Durability = field(default="full", metadata={"kind": one_of("full", "normal")})
+    max_queue_events: int | None = field(
+        default=None, metadata={"kind": number_of("events", 1, is_optional=True)}
+    )
+    max_queue_bytes: int | None = field(
+        default=None, metadata={"kind": number_of("bytes", 1, is_optional=True)}
+    )
+    max_event_bytes: int = field(default=262_144, metadata={"kind": number_of("bytes", 1)})
+    overflow: Overflow = field(
+        default="raise", metadata={"kind": one_of("raise", "block", "drop_oldest")}
+    )
+    overflow_timeout: float = field(default=30.0, metadata={"kind": SECONDS})
+    allow_network_filesystem: bool = field(default=False, metadata={"kind": FLAG})
+    lock_timeout: float = field(default=LOCK_TIMEOUT, metadata={"kind": SECONDS_ABOVE_0})
+    max_retries: int = field(default=3, metadata={"kind": number_of("requests", 0, 1000)})
+    max_retry_after: float = field(default=3600.0, metadata={"kind": SECONDS})
+    max_requests_per_minute: int | None = field(
+        default=None, metadata={"kind": number_of("requests", 1, is_optional=True)}
+    )
+    shutdown_timeout: float = field(default=5.0, metadata={"kind": SECONDS})
+    http_session: requests.Session | None = field(default=None, metadata={"kind": OBJECT})
+    allow_insecure: bool = field(default=False, metadata={"kind": FLAG})
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            kind_of(each).check(each.name, getattr(self, each.name))
+        url = checked_url(self.api_url, allow_insecure=self.allow_insecure)
+        object.__setattr__(self, "api_url", url)
+        object.__setattr__(self, "queue_path", checked_path(self.queue_path))
+
+    def __repr__(self) -> str:
+        return (
+            f"Options(api_url={self.api_url!r}, api_key={masked(self.api_key)!r}, "
+            f"queue_path={str(self.outbox_path)!r}, durability={self.durability!r})"
+        )
+
+    @property
+    def has_public_key(self) -> bool:
+        """Whether the key goes through the session handshake (``pk_…``)."""
+        return self.api_key.startswith("pk_")
+
+    def with_key(self, api_key: str) -> Options:
+        """The same options with another key of the same kind.
+
+        Args:
+            api_key: The other key.
+
+        Raises:
+            ConfigurationError: It is no key, or one of another kind.
+        """
+        changed = replace(self, api_key=api_key)
+        if changed.has_public_key != self.has_public_key:
+            raise ConfigurationError(
+                f"api_key must be of the same kind, {masked(self.api_key)}, got {masked(api_key)}",
+                field="api_key",
+                hint="Secret and public keys attribute events differently: make a new client",
+            )
+        return changed
+
+    @property
+    def key_fingerprint(self) -> str:
+        """A short hash that tells two keys apart and gives neither away."""
+        return hashlib.sha256(f"segops_durable\0{self.api_key}".encode()).hexdigest()[:16]
+
+    @property
+    def outbox_path(self) -> Path:
+        """`queue_path`, or its default."""
+        if self.queue_path is not None:
+            return self.queue_path
+        tenant = hashlib.sha256(f"{self.api_url}\0{self.key_fingerprint}".encode()).hexdigest()
+        return places.default_directory() / f"outbox-{tenant[:12]}.db"

@@ -1,0 +1,119 @@
+"""Where options become parts: what takes events into the outbox, and from there to SegOps.
+
+Nothing else knows both the options and what is made of them: a part is told what it needs.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from segops_durable._version import __version__
+from segops_durable.api import Exchange, Handshake, Pacer, Transport
+from segops_durable.client.delivery import Delivery
+from segops_durable.delivery import Flusher, Flushing, Housekeeping, Pace, Reporter, Sender
+from segops_durable.identity import Users
+from segops_durable.intake import Intake
+from segops_durable.outbox import Caps, Outbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from segops_durable.client.options import Options
+    from segops_durable.system.clock import Clock
+
+
+def open_outbox(options: Options, path: Path, clock: Clock) -> Outbox:
+    """Open the outbox at a path.
+
+    Raises:
+        StorageError: The file cannot be opened.
+        ConfigurationError: The file belongs to another `api_url`.
+    """
+    return Outbox(
+        path,
+        api_url=options.api_url,
+        key_fingerprint=options.key_fingerprint,
+        durability=options.durability,
+        caps=Caps(
+            options.max_queue_events,
+            options.max_queue_bytes,
+            drops_oldest=options.overflow == "drop_oldest",
+        ),
+        allow_network_filesystem=options.allow_network_filesystem,
+        lock_timeout=options.lock_timeout,
+        clock=clock,
+    )
+
+
+def intake_of(options: Options, outbox: Outbox, users: Users | None, clock: Clock) -> Intake:
+    """What stores events."""
+    return Intake(
+        outbox,
+        clock,
+        users=users,
+        before_store=options.before_store,
+        max_event_bytes=options.max_event_bytes,
+        patience=options.overflow_timeout if options.overflow == "block" else 0.0,
+    )
+
+
+def users_of(options: Options, outbox: Outbox) -> Users | None:
+    """Who is using the device; None under a secret key, where each event says it itself."""
+    if not options.has_public_key:
+        return None
+    return Users(options.get_user, options.user_context_for, outbox.owner.anonymous_id)
+
+
+def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Clock) -> Delivery:
+    """What sends to SegOps, for this process; its thread does not run yet.
+
+    Args:
+        options: How.
+        outbox: What is delivered.
+        users: Who is using the device; None under a secret key.
+        clock: What all waits go by.
+    """
+    stop = threading.Event()
+    pace = _pace_of(options)
+    exchange = Exchange(
+        options.api_url,
+        timeout=options.timeout,
+        user_agent=f"segops-durable/{__version__}",
+        session=options.http_session,
+        wait_for_turn=Pacer(options.max_requests_per_minute, stop, clock).wait_for_turn,
+    )
+    handshake = None if users is None else Handshake(exchange, options.api_key, users, clock)
+    transport = Transport(exchange, options.api_key, handshake, outbox.batches.is_whole)
+    report = Reporter(options.on_error, clock)
+    sender = Sender(outbox, transport, pace, report, users=users, stop=stop, clock=clock)
+    flusher = Flusher(
+        outbox,
+        sender,
+        Housekeeping(outbox, report),
+        pace,
+        wake_at=options.batch_size if options.batch else 1,
+        report=report,
+        stop=stop,
+        clock=clock,
+    )
+    return Delivery(
+        exchange=exchange,
+        handshake=handshake,
+        transport=transport,
+        report=report,
+        sender=sender,
+        flusher=flusher,
+        flushing=Flushing(outbox, sender, flusher, pace),
+    )
+
+
+def _pace_of(options: Options) -> Pace:
+    attempts = options.max_retries + 1
+    return Pace(
+        batch_size=options.batch_size,
+        flush_interval=options.flush_interval,
+        max_retries=options.max_retries,
+        max_retry_after=options.max_retry_after,
+        longest_round=options.flush_interval + attempts * (options.timeout + attempts),
+    )

@@ -1,0 +1,37 @@
+"""The way of events to SegOps: one thread, rounds of batches, and what answers lead to.
+
+- `flusher` is the thread: it sleeps, has a round run, and goes on whatever happens in it. Those
+  who wait for a round are in `flushing`; what they have asked for is in `rounds`.
+- `sender` is the round: it takes a batch, has it sent, and carries out what is decided of it.
+- `agenda` says what is sent next: whose turn it is (`turns`), whom another kind of key is for
+  (`kinds`), which batch that failed is tried again (`suspects`), how large a new one may be
+  (`body_limit`).
+- `attempt` is one batch on its way: its retries, and how it fared (`outcome`). `arrivals`
+  knows which batches SegOps may have without our hearing of it.
+- `decisions` says what an outcome leads to; it is pure, and so a table can show it.
+- `backoff` and `pace` say how long to wait, and how fast to send.
+- `housekeeping` looks after the file between the rounds, `reporting` is where errors go,
+  `sender_note` tells other processes, and `status` has the words for all of it.
+"""
+
+from __future__ import annotations
+
+from segops_durable.delivery.flusher import Flusher
+from segops_durable.delivery.flushing import Flushing
+from segops_durable.delivery.housekeeping import Housekeeping
+from segops_durable.delivery.pace import Pace
+from segops_durable.delivery.reporting import Reporter
+from segops_durable.delivery.sender import Sender
+from segops_durable.delivery.status import FlushResult, State, Stats
+
+__all__ = [
+    "FlushResult",
+    "Flusher",
+    "Flushing",
+    "Housekeeping",
+    "Pace",
+    "Reporter",
+    "Sender",
+    "State",
+    "Stats",
+]

@@ -1,0 +1,80 @@
+"""How long to wait between rounds, and when the server asks for it."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from segops_durable.system.clock import Clock
+
+LONGEST_PAUSE = 60.0
+"""Seconds between two rounds at most, in a long outage."""
+
+LONGEST_BLOCKED_PAUSE = 300.0
+"""Seconds between two rounds at most while the key or the address is wrong: that takes a
+person to mend, who may then flush or set the key."""
+
+
+_RANDOM = random.SystemRandom()
+"""Of our own, and of the system's: the program's may be seeded, and what is drawn from it
+changes its results; a fleet that is seeded alike would come as one, and so would children."""
+
+
+class Pause:
+    """The wait between rounds: none while they succeed, doubling while they fail.
+
+    A wait lies between half its ceiling and all of it. Drawn from zero on, as "full jitter"
+    is, the waits of an outage would be 30 seconds in the mean, and so 120 connections an hour.
+
+    Args:
+        shortest: The ceiling after the first failure, in seconds.
+        clock: The time.
+    """
+
+    def __init__(self, shortest: float, clock: Clock) -> None:
+        self._shortest = shortest
+        self._clock = clock
+        self._failures = 0
+        self._until = 0.0
+        self._ordered_until = 0.0
+
+    @property
+    def failures(self) -> int:
+        """How many failures there were in a row."""
+        return self._failures
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left of the wait; 0 if there is none."""
+        return max(0.0, max(self._until, self._ordered_until) - self._clock.monotonic())
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the server asked for the wait that is on: nothing may cut it short."""
+        return self._clock.monotonic() < self._ordered_until
+
+    def lengthen(self, longest: float = LONGEST_PAUSE) -> None:
+        """Wait after a failure: twice as long as after the one before, with jitter.
+
+        Args:
+            longest: The highest ceiling, in seconds.
+        """
+        ceiling = min(self._shortest * 2.0 ** min(self._failures, 30), longest)
+        self._failures += 1
+        share = _RANDOM.uniform(0.5, 1.0)
+        self._until = self._clock.monotonic() + ceiling * share
+
+    def order(self, seconds: float) -> None:
+        """Wait for at least as long as the server asked for."""
+        self._ordered_until = max(self._ordered_until, self._clock.monotonic() + seconds)
+
+    def stagger(self) -> None:
+        """Wait for some part of the shortest wait, so that a fleet does not come as one."""
+        share = _RANDOM.random()
+        self._until = self._clock.monotonic() + min(self._shortest, LONGEST_PAUSE) * share
+
+    def reset(self) -> None:
+        """Forget the failures and end the wait, but not one that the server asked for."""
+        self._failures = 0
+        self._until = 0.0

@@ -1,0 +1,235 @@
+"""The one thread that sends.
+
+It wakes when a batch's worth of events waits, at every flush interval, and when somebody asks
+for a round (`flushing`). A *round* sends until nothing is left or something fails; after a
+failed round the next one waits, a little longer each time, and every event stays where it is:
+on disk.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from itertools import count
+from typing import TYPE_CHECKING
+
+from segops_durable.delivery.rounds import RoundRequests
+from segops_durable.delivery.sender_note import SenderNote
+from segops_durable.delivery.status import State
+from segops_durable.errors import ClosedError, NoThreadError, SegOpsError, StorageError
+from segops_durable.errors.redaction import without_secrets
+from segops_durable.system.bell import Bell
+from segops_durable.system.worker import Worker
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from segops_durable.delivery.housekeeping import Housekeeping
+    from segops_durable.delivery.pace import Pace
+    from segops_durable.delivery.reporting import Reporter
+    from segops_durable.delivery.sender import Sender
+    from segops_durable.outbox import Outbox
+    from segops_durable.system.clock import Clock
+
+_START_AGAIN_SECONDS = 1.0
+
+
+class Flusher:
+    """The sending thread.
+
+    Args:
+        outbox: What is sent.
+        sender: Who sends it, on this thread.
+        housekeeping: Who looks after the file.
+        pace: How fast.
+        wake_at: Waiting events that wake the thread; fewer wait for the interval.
+        report: Where errors go.
+        stop: Set to end the thread and whatever it waits for.
+        clock: What the thread waits by.
+
+    Attributes:
+        requests: The rounds that were asked for, and the news of their end.
+        note: What is left for other processes.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        sender: Sender,
+        housekeeping: Housekeeping,
+        pace: Pace,
+        *,
+        wake_at: int,
+        report: Reporter,
+        stop: threading.Event,
+        clock: Clock,
+    ) -> None:
+        self._outbox = outbox
+        self._sender = sender
+        self._housekeeping = housekeeping
+        self._pace = pace
+        self._wake_at = wake_at
+        self._report = report
+        self._stop = stop
+        self._clock = clock
+        self._worker = Worker("segops-flusher", self._run)
+        # no lock: a signal handler may interrupt any instruction, and call in again
+        self._bell = Bell()
+        self._tracked = count(1)
+        self._counted = 0  # of `_tracked`, when the last round began
+        self._is_full = False  # a batch's worth has come since then
+        self._is_room_wanted = False  # somebody waits for room in a full queue
+        self.requests: RoundRequests = RoundRequests()
+        self.note: SenderNote = SenderNote(outbox, report, lambda: self.state, clock)
+        self._is_wanted = False  # a command stores events with no thread
+        self._start_again_at = 0.0
+        self._is_failure_told = False
+
+    @property
+    def state(self) -> State:
+        """What the thread is doing."""
+        is_over = self._worker.is_over or (self._stop.is_set() and not self.is_running)
+        return State.CLOSED if is_over else self._sender.state
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the calling thread is the one that sends: it must not wait for itself."""
+        return self._worker.is_current
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread was started, and has not come to its end."""
+        return self._worker.is_running
+
+    def start(self) -> None:
+        """Start the thread; its first rounds send what an earlier process left.
+
+        Where no thread can be had that is told, and tried again whenever something is stored.
+        """
+        if not self.is_running and self._outbox.waiting.counts().pending:
+            self._sender.stagger()  # after a power cut a whole fleet starts at once
+        self.want()
+        self.start_if_wanted()
+
+    def want(self) -> None:
+        """Let the thread be started as soon as something is stored, or asked for."""
+        self._is_wanted = True
+
+    def start_if_wanted(self) -> None:
+        """Start the thread, unless it runs, or is not to."""
+        if not self._is_wanted or self.is_running or self._stop.is_set():
+            return
+        self._start_again_at = time.monotonic() + _START_AGAIN_SECONDS
+        try:
+            self._worker.start()
+        except RuntimeError as error:
+            if not self._is_failure_told:
+                self._is_failure_told = True
+                self._report(_without_thread(error))
+
+    def notice(self, events: int) -> None:
+        """Hear of newly stored events; the thread wakes when they fill a batch."""
+        numbers = [next(self._tracked) - self._counted for _ in range(events)]
+        if numbers and numbers[0] <= self._wake_at <= numbers[-1]:  # a wake-up costs all writers
+            self._is_full = True
+            self._bell.ring()
+        if not self.is_running and time.monotonic() >= self._start_again_at:
+            self.start_if_wanted()
+
+    def request_round(self) -> int:
+        """Ask for a round now, whatever failed before; return the number of the request."""
+        number = self.requests.add()
+        self._bell.ring()
+        return number
+
+    def want_room(self) -> None:
+        """Have what waits sent soon, whatever little it is, but no sooner than a pause ends."""
+        self._is_room_wanted = True
+        self._bell.ring()
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread, and any wait it is in; say whether it ended in `timeout` seconds."""
+        with suppress(RuntimeError):  # Python 3.10, if a handler interrupted the same before
+            self._stop.set()
+        self._bell.ring()
+        return self._worker.wait_for_end(timeout)
+
+    def stop_from_within(self, at_end: Callable[[], object]) -> None:
+        """End the thread, which is the calling one, as soon as it can; and then do that."""
+        self._worker.at_end = at_end
+        self.stop(0)
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            minimum = 1
+            if self._sender.pause_seconds:
+                minimum = self._sleep()
+            while not self._stop.is_set():
+                self._guarded_round(minimum)
+                minimum = self._sleep()
+        finally:
+            try:
+                with suppress(SegOpsError):
+                    self._sender.settle_owed()  # or the next process would send it again
+                self._housekeeping.tell()  # of a file that was opened for a moment, too
+            finally:  # or no other process could send until this one ends
+                self._outbox.sender_lock.release()
+                self.requests.tell()
+
+    def _sleep(self) -> int:
+        """Wait for the next round; return how many rows a batch needs to be sent in it."""
+        wait = self._sender.pause_seconds or self._pace.flush_interval
+        is_timed_out = not self._clock.wait_for(self._bell, self._is_due, wait)
+        is_wanted = self._is_room_wanted or self.requests.look()
+        return 1 if is_timed_out or is_wanted else self._wake_at
+
+    def _is_due(self) -> bool:
+        if self._stop.is_set() or self.requests.look():
+            return True
+        return (self._is_room_wanted or self._is_full) and not self._sender.pause_seconds
+
+    def _guarded_round(self, minimum: int) -> None:
+        """Run a round; whatever goes wrong is reported, and the thread lives on."""
+        self._is_full = self._is_room_wanted = False
+        self._counted = next(self._tracked)
+        is_asked_for = self.requests.look()  # perhaps only since the thread woke
+        try:
+            self._housekeeping.before_round()
+            self._sender.run_round(1 if is_asked_for else minimum, is_asked_for=is_asked_for)
+            if self._sender.state is not State.STANDBY:
+                self._housekeeping.after_round(is_idle=self._sender.state is State.IDLE)
+        except ClosedError:
+            self._stop.set()
+        except BaseException as error:  # noqa: BLE001 - nothing may end this thread silently
+            self._sender.back_off()
+            self._report(_as_reported(error, self._outbox))
+        finally:
+            self._housekeeping.tell()
+            self._report.tell_postponed()
+            self.note.leave()
+            self._sender.give_way()
+            self.requests.answer()
+
+
+def _as_reported(error: BaseException, outbox: Outbox) -> SegOpsError:
+    if isinstance(error, SegOpsError):
+        return error
+    wrapped = StorageError(
+        f"a round ended in {type(error).__name__}: {error}",
+        path=str(outbox.path),
+        hint="The events wait on disk; please report this",
+    )
+    wrapped.__cause__ = without_secrets(error)
+    return wrapped
+
+
+def _without_thread(error: RuntimeError) -> NoThreadError:
+    failure = NoThreadError(
+        f"nothing is sent, as no thread can be started ({error})",
+        hint="Events are stored all the same; raise the limit of threads",
+    )
+    failure.__cause__ = error
+    return failure

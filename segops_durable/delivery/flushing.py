@@ -1,0 +1,120 @@
+"""Those who wait for a round: a flush, and whoever needs room in a full queue."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from segops_durable.delivery.status import FlushResult, State
+
+if TYPE_CHECKING:
+    from segops_durable.delivery.flusher import Flusher
+    from segops_durable.delivery.pace import Pace
+    from segops_durable.delivery.sender import Sender
+    from segops_durable.outbox import Counts, Outbox
+    from segops_durable.system.bell import Bell
+
+_POLL_SECONDS = 0.05
+_TELLING_SECONDS = 0.25
+
+
+class Flushing:
+    """Asks for rounds and waits for their end, on any thread but the one that sends.
+
+    Args:
+        outbox: What is flushed.
+        sender: Who sends it.
+        flusher: The thread that has it sent.
+        pace: How long a round may take.
+    """
+
+    def __init__(self, outbox: Outbox, sender: Sender, flusher: Flusher, pace: Pace) -> None:
+        self._outbox = outbox
+        self._sender = sender
+        self._flusher = flusher
+        self._longest_round = pace.longest_round
+
+    def flush(self, timeout: float | None) -> FlushResult:
+        """Ask for a round and wait until all queued before is settled, or the round ends.
+
+        On the sending thread itself nobody would end the wait: there it says what is known.
+
+        Args:
+            timeout: Seconds to wait at most; None waits for as long as a round may take.
+        """
+        if self._flusher.is_current:
+            pending = self._outbox.waiting.counts().pending
+            return FlushResult(
+                sent=0, pending=pending, dead=0, blocked=pending > 0 and self._sender.is_blocked
+            )
+        self._outbox.check_writable()
+        self._flusher.start_if_wanted()
+        before = self._outbox.waiting.counts()
+        self._wait(self._flusher.request_round(), before, timeout)
+        after = self._outbox.waiting.counts()
+        pending = max(0, after.pending - self._outbox.waiting.count_after(before.last_id))
+        return FlushResult(
+            sent=after.accepted_total - before.accepted_total,
+            pending=pending,
+            dead=max(0, after.dead - before.dead),  # letters may have been put back meanwhile
+            blocked=pending > 0 and self._sender.is_blocked,
+            lost=max(0, _lost(after) - _lost(before)),
+        )
+
+    def make_room(self, timeout: float) -> bool:
+        """Have what waits sent, in the ordinary way, and wait until something changed.
+
+        Returns:
+            False for the sending thread, in `on_error` say: nobody else makes room.
+        """
+        if self._flusher.is_current:
+            return False
+        with self._flusher.requests.listening() as news:
+            self._flusher.want_room()
+            news.wait(min(timeout, _POLL_SECONDS))
+        return True
+
+    def _wait(self, request: int, before: Counts, timeout: float | None) -> None:
+        """Wait until nothing up to a row waits, or the round that was asked for is over.
+
+        Without a timeout our own rounds are waited for however much they send: each of their
+        requests has a deadline, so they end. Another process's may not: one that is stopped
+        (SIGSTOP, a debugger) keeps the sender's lock and sends nothing. Then patience runs out.
+        """
+        patience = self._longest_round if timeout is None else timeout
+        deadline = time.monotonic() + patience
+        with self._flusher.requests.listening() as news:
+            while self._outbox.waiting.has_rows_up_to(before.last_id):
+                left = deadline - time.monotonic()
+                is_standby = self._sender.state is State.STANDBY
+                is_over = self._flusher.requests.is_answered(request) and not is_standby
+                if is_over or left <= 0 or not self._flusher.is_running:
+                    return
+                if is_standby:
+                    # the lock may be free by now: the round that finds it so is the one to wait for
+                    request = self._flusher.request_round()
+                elif timeout is None:
+                    deadline = time.monotonic() + patience
+                # another process's progress rings no bell here, so look again soon
+                news.wait(min(left, _POLL_SECONDS))
+            if before.pending:
+                self._let_it_tell(request, deadline, news)
+
+    def _let_it_tell(self, request: int, deadline: float, news: Bell) -> None:
+        """Let the round that settled the last row tell of what it met, before the flush returns.
+
+        A row is gone before its error is told, so that nothing is told of what a failed disk
+        keeps. What comes in meanwhile may make that round long: it is given a moment.
+        """
+        deadline = min(deadline, time.monotonic() + _TELLING_SECONDS)
+        while not self._flusher.requests.is_answered(request):
+            left = deadline - time.monotonic()
+            is_ours = self._flusher.is_running and self._sender.state is not State.STANDBY
+            if left <= 0 or not is_ours:
+                return
+            news.wait(left)
+
+
+def _lost(counts: Counts) -> int:
+    """How many events have left the queue, and not for SegOps or the dead letters."""
+    return counts.lost_total + counts.dropped_total

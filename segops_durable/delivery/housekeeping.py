@@ -1,0 +1,65 @@
+"""Looks after the outbox file between rounds, and tells of what happened to it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from segops_durable.errors import DroppedEventsError, SegOpsError
+
+if TYPE_CHECKING:
+    from segops_durable.delivery.reporting import Reporter
+    from segops_durable.outbox import Outbox
+
+
+class Housekeeping:
+    """For the process that sends, on its sending thread.
+
+    Args:
+        outbox: What is looked after.
+        report: Called with each error; it must not raise.
+    """
+
+    def __init__(self, outbox: Outbox, report: Reporter) -> None:
+        self._outbox = outbox
+        self._report = report
+        self._erasure = outbox.erasure.newest()
+        self._dropped = outbox.waiting.counts().dropped_total
+
+    def before_round(self) -> None:
+        """Notice a file that vanished or was replaced, and a person that was erased.
+
+        Whom, is not written down; so all goes that was kept here of anyone's events.
+        """
+        self._outbox.look_after()
+        newest = self._outbox.erasure.newest()
+        if newest != self._erasure:
+            self._erasure = newest
+            self._report.forget()
+
+    def after_round(self, *, is_idle: bool) -> None:
+        """Tell of incidents, and of events that gave way; tidy up when nothing is left.
+
+        Raises:
+            StorageError: The outbox cannot be read or written.
+        """
+        if is_idle:
+            self._outbox.tidy()
+        self.tell()
+        total = self._outbox.waiting.counts().dropped_total
+        dropped, self._dropped = total - self._dropped, total
+        if dropped > 0:
+            self._report(
+                DroppedEventsError(
+                    f"the outbox was full: the {dropped} oldest events gave way",
+                    dropped=dropped,
+                    hint="Raise max_queue_events or max_queue_bytes, or let overflow raise",
+                )
+            )
+
+    def tell(self) -> None:
+        """Tell of what happened to the file."""
+        for incident in self._outbox.pop_incidents():
+            self._report(incident)
+        with suppress(SegOpsError):  # it stays noted, and is told again: that ends no thread
+            self._outbox.incidents_are_told()

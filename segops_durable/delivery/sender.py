@@ -1,0 +1,299 @@
+"""One round of sending: take a batch, send it, do what is decided of it, take the next.
+
+What is sent next the `agenda` says; how a batch fared, an `attempt`; what that leads to,
+`decisions`. Here it is carried out.
+
+What SegOps has answered for is owed until its rows have left the disk. Where the disk fails
+them, they are removed before anything else is sent: else they would be sent again.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from segops_durable.delivery.agenda import Agenda
+from segops_durable.delivery.arrivals import Arrivals
+from segops_durable.delivery.attempt import Attempt
+from segops_durable.delivery.backoff import Pause
+from segops_durable.delivery.decisions import (
+    BACKING_OFF,
+    SENDING,
+    STANDING_BY,
+    Decision,
+    Fate,
+    Finding,
+    Known,
+    at_end,
+    decide,
+    given_back,
+    taking_over,
+)
+from segops_durable.delivery.outcome import damaged_events
+from segops_durable.delivery.pace import Round
+from segops_durable.delivery.status import State
+from segops_durable.outbox import Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from segops_durable.api import Transport
+    from segops_durable.delivery.outcome import Outcome, Reason
+    from segops_durable.delivery.pace import Pace
+    from segops_durable.errors import SegOpsError
+    from segops_durable.identity import Users
+    from segops_durable.outbox import Batch, Outbox, Settlement, Take
+    from segops_durable.system.clock import Clock
+
+
+class Sender:
+    """Sends what waits in the outbox. For one thread at a time; a second one is refused.
+
+    Args:
+        outbox: Where batches come from.
+        transport: Where they go.
+        pace: How fast.
+        report: Called with each error; it must not raise.
+        users: Who is using the device; None under a secret key.
+        stop: Ends a round, and its waits.
+        clock: The time.
+
+    Attributes:
+        state: What it is doing; `_apply` alone sets it.
+    """
+
+    state: State = State.IDLE
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        transport: Transport,
+        pace: Pace,
+        report: Callable[[SegOpsError], None],
+        *,
+        users: Users | None,
+        stop: threading.Event,
+        clock: Clock,
+    ) -> None:
+        self._outbox = outbox
+        self._pace = pace
+        self._report = report
+        self._stop = stop
+        self._clock = clock
+        self._pause = Pause(pace.flush_interval, clock)
+        self._arrivals = Arrivals(clock)
+        self._agenda = Agenda(outbox, pace, report, users=users, clock=clock)
+        self._attempt = Attempt(
+            outbox, transport, self._arrivals, pace, report, users=users, stop=stop, clock=clock
+        )
+        self._is_sender = False
+        self._at_work = threading.Lock()  # nobody waits for it: there is one thread
+        self._owed: list[tuple[Settlement, SegOpsError | None]] = []  # not yet done, nor told
+        self._told: Reason | None = None
+
+    @property
+    def pause_seconds(self) -> float:
+        """Seconds until the next round; 0 if it waits for nothing but events."""
+        return self._pause.remaining
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether sending waits for something that another round cannot change."""
+        is_waiting = self.state in {State.RATE_LIMITED, State.UNAUTHORISED}
+        return is_waiting or self._pause.is_ordered or bool(self.held)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The identities that could not be sent for: no session, or the other kind of key."""
+        return self._agenda.held
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When what failed is tried again by itself, UTC; None if nothing failed."""
+        seconds = self._pause.remaining or self._agenda.remaining
+        if not seconds:
+            return None
+        return datetime.fromtimestamp(self._clock.time() + seconds, timezone.utc)
+
+    def stagger(self) -> None:
+        """Wait for a part of the interval before the first round."""
+        self._pause.stagger()
+
+    def forget_reports(self) -> None:
+        """Report anew what was reported before: something has changed."""
+        self._told = None
+
+    def back_off(self) -> None:
+        """Wait after a round that ended in an exception."""
+        self._apply(BACKING_OFF)
+
+    def run_round(self, minimum: int = 1, *, is_asked_for: bool = False) -> None:
+        """Send until nothing is left, or something fails that would fail again.
+
+        Args:
+            minimum: Events that a new batch needs to be sent.
+            is_asked_for: Somebody waits for it: pauses end, but for those that SegOps asked
+                for, and failures are retried.
+
+        Raises:
+            RuntimeError: Another thread is in a round, or in `settle_owed` or `give_way`.
+        """
+        with _alone(self._at_work):
+            if not self._become_sender():
+                return
+            if is_asked_for:
+                self._pause.reset()
+                self._agenda.hasten()
+            while self._owed:
+                self._settle_oldest(None)
+            if not self._pause.is_ordered:
+                self._send_all(Round(minimum, is_asked_for))
+
+    def settle_owed(self) -> None:
+        """Remove what was answered for, and could not be removed: it must not be sent again."""
+        with _alone(self._at_work):
+            while self._owed:
+                self._settle_oldest(None)
+
+    def give_way(self) -> None:
+        """Let another process send between rounds, where events wait that only it may send.
+
+        A client with the other kind of key would else stand by for as long as this one runs.
+        """
+        with _alone(self._at_work):
+            if self._agenda.has_others and not self._owed:
+                self._is_sender = False
+                with suppress(OSError):
+                    self._outbox.sender_lock.release()
+
+    def _become_sender(self) -> bool:
+        """Whether this process sends; whoever takes over keeps to what SegOps asked for."""
+        if not self._outbox.sender_lock.try_acquire():
+            self._apply(STANDING_BY)
+            return False
+        if not self._is_sender:
+            left = self._outbox.retry_at() - self._clock.time()
+            if left > 0:  # at most the longest: the clock may have been set back
+                self._pause.order(min(left, self._pace.max_retry_after))
+            self._apply(taking_over(left))
+            self._is_sender = True
+        return True
+
+    def _send_all(self, this: Round) -> None:
+        taken: Taken | None = self._take(self._agenda.begin(this))
+        while taken is not None and not self._stop.is_set():
+            if taken.damaged:
+                self._report(damaged_events(taken.damaged))
+            if taken.batch is not None:
+                taken = self._deliver(taken.batch)
+            elif take := self._agenda.next() or self._agenda.next_suspect():
+                taken = self._take(take)
+            else:
+                has_suspects = bool(self._agenda.suspects)
+                self._apply(at_end(self._agenda.turns.reasons, has_suspects=has_suspects))
+                return
+        if taken is not None and taken.batch is not None:  # stopped before it was sent
+            may_be_divided = self._arrivals.may_be_divided(taken.batch)
+            if given_back(taken.batch, may_be_divided=may_be_divided) is Fate.RELEASED:
+                self._outbox.batches.release(taken.batch, None)
+
+    def _take(self, take: Take | None) -> Taken:
+        if take is None:
+            return Taken(None)
+        taken = self._outbox.batches.take(take)
+        self._agenda.note_taken(take, taken)
+        return taken
+
+    def _deliver(self, batch: Batch) -> Taken | None:
+        """Send a batch, and do what is decided; return the next, or None to end the round."""
+        self._apply(SENDING)
+        outcome = self._attempt.make(batch, self._retries_of(batch))
+        self._agenda.note(outcome)
+        decision = decide(outcome, self._known_of(outcome.batch))
+        if decision.ends_round and decision.finding is not Finding.HELD:
+            if decision.order is not None:
+                self._pause.order(decision.order)  # whatever the disk says to what follows
+            # first the batch: where the disk fails, that is what the round ended in, and is told
+            self._carry_out(decision, outcome)
+            self._apply(decision, outcome)
+            return None
+        self._apply(decision, outcome)
+        taken = self._carry_out(decision, outcome)
+        return None if decision.ends_round else taken
+
+    def _retries_of(self, batch: Batch) -> int:
+        """How often a batch is tried again at once: not in an outage, and a suspect is not."""
+        is_first_failure = not self._pause.failures and batch.key not in self._agenda.suspects
+        is_retried = self._agenda.round.is_asked_for or is_first_failure
+        return self._pace.max_retries if is_retried else 0
+
+    def _known_of(self, batch: Batch) -> Known:
+        this, suspects = self._agenda.round, self._agenda.suspects
+        return Known(
+            is_stopping=self._stop.is_set(),
+            is_open=this.is_open,
+            may_be_divided=self._arrivals.may_be_divided(batch),
+            is_at_fault=suspects.is_at_fault(batch.key),
+            failures=suspects.failures_of(batch.key),
+            held_for=self._agenda.turns.reason_of(batch.identity),
+            told=self._told,
+            refusals=this.refusals,
+            withdrawals=this.withdrawals,
+        )
+
+    def _apply(self, decision: Decision, outcome: Outcome | None = None) -> None:
+        """Go by a decision from now on, and tell of the outcome that led to it."""
+        if decision.state is not None:
+            self.state = decision.state
+        if outcome is not None:
+            self._agenda.heed(decision, outcome)
+        if decision.is_pause_over:
+            self._pause.reset()
+        if decision.longest_pause is not None:
+            self._pause.lengthen(decision.longest_pause)
+        if decision.order is not None:
+            self._pause.order(decision.order)
+            self._outbox.keep_retry_at(self._clock.time() + decision.order)
+        if decision.is_told and outcome is not None:
+            self._report(outcome.as_error(self.retry_at))
+        if decision.finding is Finding.ANSWERED or decision.reason is not None:
+            self._told = decision.reason
+
+    def _carry_out(self, decision: Decision, outcome: Outcome) -> Taken:
+        """Do with a batch what was decided, and take the next in the same transaction."""
+        batch, fate = outcome.batch, decision.fate
+        if fate is Fate.SETTLED:
+            self._owed.append(outcome.settled())
+            return self._settle_oldest(self._agenda.next())
+        if fate is not Fate.KEPT:
+            self._agenda.suspects.drop(batch.key)
+        then = None if decision.ends_round else self._agenda.next()
+        if fate is Fate.KEPT:
+            return self._take(then)
+        change = self._outbox.batches.halve if fate is Fate.HALVED else self._outbox.batches.release
+        taken = change(batch, then)
+        self._arrivals.drop(batch.key)
+        self._arrivals.note_unsent(taken.made)
+        return taken
+
+    def _settle_oldest(self, then: Take | None) -> Taken:
+        settlement, error = self._owed[0]
+        taken = self._outbox.batches.settle(settlement, then)
+        del self._owed[0]
+        self._arrivals.drop(settlement.batch.key)
+        if error is not None:
+            self._report(error)
+        return taken
+
+
+@contextmanager
+def _alone(at_work: threading.Lock) -> Iterator[None]:
+    """Refuse a second thread: it would settle, and send, what the first one has in hand."""
+    if not at_work.acquire(blocking=False):
+        raise RuntimeError("this sender is at work on another thread")
+    try:
+        yield
+    finally:
+        at_work.release()

@@ -1,0 +1,102 @@
+"""What the client says of itself: `FlushResult`, `Stats` and `State`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from segops_durable.errors import PendingEventsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from segops_durable.errors import SegOpsError
+
+
+class State(str, Enum):
+    """What the flusher is doing."""
+
+    IDLE = "idle"  # nothing to send, or waiting for a batch or the interval
+    SENDING = "sending"  # a round is under way
+    BACKING_OFF = "backing_off"  # the last round failed; the next one waits
+    RATE_LIMITED = "rate_limited"  # SegOps asked for patience
+    UNAUTHORISED = "unauthorised"  # a key, a session or the address is not accepted
+    NOT_SEGOPS = "not_segops"  # something else answers: a captive portal, a proxy
+    STANDBY = "standby"  # another process sends for this outbox
+    CLOSED = "closed"  # shut down
+
+
+@dataclass(frozen=True)
+class FlushResult:
+    """How a flush, or a shutdown, ended.
+
+    Attributes:
+        sent: Events that SegOps accepted during the call.
+        pending: Events queued before the call that still wait on disk.
+        dead: Events that went to the dead letters during the call.
+        blocked: Whether sending waits for something that another flush cannot change: a
+            rate limit, a key, an address, or a session for the events' user.
+        lost: Events that were found during the call to be lost to a damaged disk, or that
+            gave way to new ones. Defaults to 0.
+    """
+
+    sent: int
+    pending: int
+    dead: int
+    blocked: bool
+    lost: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything queued before the call has been accepted, or erased by you."""
+        return self.pending == 0 and self.dead == 0 and self.lost == 0
+
+    def raise_for_pending(self) -> None:
+        """Raise unless `ok`.
+
+        Raises:
+            PendingEventsError: Events wait, or were refused or lost.
+        """
+        if not self.ok:
+            raise PendingEventsError(pending=self.pending, dead=self.dead, lost=self.lost)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """How a client and its outbox stand.
+
+    Attributes:
+        pending: Events that wait on disk.
+        dead: Events in the dead letters.
+        oldest_age: Seconds that the oldest waiting event has waited; None if none waits.
+        queue_bytes: Size of the outbox files.
+        accepted_total: Events that SegOps has accepted from this outbox, ever.
+        dropped_total: Events that gave way to new ones in this outbox, ever.
+        lost_total: Events that a damaged disk has taken from it, as far as is known, ever.
+        state: What the flusher is doing.
+        retry_at: When what failed is tried again by itself, UTC; None if nothing failed.
+        last_error: The last error that delivery met; None if none since the start.
+        last_accepted_at: When SegOps last accepted events, UTC; None if it never has.
+        held: Waiting events that cannot be sent for now, by user id or anonymous id, as far
+            as this process has tried: under a public key those for whose user there is no
+            session; under either kind those that were tracked under the other, which wait for
+            a client with such a key. Nobody's, and those tracked under a secret key, have the
+            empty name.
+        screened_out: Events that `before_store` has dropped, by this client.
+    """
+
+    pending: int
+    dead: int
+    oldest_age: float | None
+    queue_bytes: int
+    accepted_total: int
+    dropped_total: int
+    lost_total: int
+    state: State
+    retry_at: datetime | None
+    last_error: SegOpsError | None
+    last_accepted_at: datetime | None
+    held: Mapping[str, int] = field(default_factory=dict)
+    screened_out: int = 0

@@ -1,0 +1,34 @@
+"""Events: what they are, what is refused, and the bytes that will be sent.
+
+- `event`: an event and a user's traits, made of whichever form a caller has.
+- `encoding`: the bytes, made once: they are stored, and sent, as they are.
+- `payloads`: what a payload may hold; what it may not is named by its path.
+- `timestamps`: when it occurred, in UTC.
+"""
+
+from __future__ import annotations
+
+from segops_durable.events.encoding import encode_event, encode_parsed
+from segops_durable.events.event import (
+    IDENTIFY_EVENT_TYPE,
+    Context,
+    Event,
+    make_event,
+    make_identify_event,
+)
+from segops_durable.events.payloads import encode_text, is_unicode, words_of
+from segops_durable.events.timestamps import retimed
+
+__all__ = [
+    "IDENTIFY_EVENT_TYPE",
+    "Context",
+    "Event",
+    "encode_event",
+    "encode_parsed",
+    "encode_text",
+    "is_unicode",
+    "make_event",
+    "make_identify_event",
+    "retimed",
+    "words_of",
+]

@@ -1,0 +1,132 @@
+"""The bytes of an event, checked: what the outbox stores, and what SegOps receives.
+
+The JSON made here is what the outbox stores and what the server receives: nothing parses
+or re-encodes it on the way. So whatever cannot be sent is refused here, while the caller
+can still mend it, with the path of the culprit.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from segops_durable.errors import InvalidEventError
+from segops_durable.events.payloads import encode_with, is_unicode, plain_object, words_of
+from segops_durable.events.timestamps import timestamp_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segops_durable.events.event import Event
+
+_log = logging.getLogger("segops_durable")
+
+_SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+_MAX_WARNED_NAMES = 1000
+
+
+def encode_event(
+    event: Event, *, now: float | None = None, anonymous_id: str | None = None
+) -> bytes:
+    """Check an event and encode it to the very bytes that will be stored and sent.
+
+    Args:
+        event: The event.
+        now: Unix time in seconds, for an event that does not say when it occurred. Defaults
+            to what the machine's clock shows.
+        anonymous_id: The device's, for an event under a public key: SegOps takes the event for
+            the device's user, whose history another visitor's id would be linked to.
+
+    Raises:
+        InvalidEventError: Something in it cannot be sent; `field` says where.
+    """
+    return encode_with("payload", _document(event, now, anonymous_id))
+
+
+def encode_parsed(
+    event: Event, dumps: Callable[[Any], bytes], *, now: float, anonymous_id: str | None
+) -> bytes:
+    """Encode an event whose payload was just read from JSON, and so can be written as JSON.
+
+    Args:
+        event: The event.
+        dumps: Writes JSON, to UTF-8.
+        now: As for `encode_event`.
+        anonymous_id: As for `encode_event`.
+
+    Raises:
+        InvalidEventError: One of its other fields cannot be sent.
+    """
+    return dumps(_document(event, now, anonymous_id))
+
+
+def _document(event: Event, now: float | None, anonymous_id: str | None) -> dict[str, Any]:
+    try:
+        user_id, event_type = event.user_id, event.event_type
+        occurred_at, payload = event.occurred_at, event.payload
+        own = event.anonymous_id
+    except Exception as error:
+        raise InvalidEventError("event", f"cannot be read ({words_of(error)})", event) from error
+    document: dict[str, Any] = {
+        "user_id": _id("user_id", user_id),
+        "event_type": _text("event_type", event_type),
+        "occurred_at": timestamp_of(occurred_at, now),
+        "payload": plain_object("payload", payload),
+    }
+    _warn_unless_snake_case(document["event_type"])
+    visitor = anonymous_id if own is None else _id("anonymous_id", own)
+    if visitor is not None:
+        if anonymous_id is not None and visitor != anonymous_id:
+            problem = "must be the device's own under a public key"
+            raise InvalidEventError("anonymous_id", problem, own, hint="Leave it out")
+        document["anonymous_id"] = visitor
+    return document
+
+
+def _id(name: str, value: object) -> str:
+    """The text of an id; an integer and a UUID have one that nobody reads as another."""
+    if type(value) is str:
+        return _text(name, value)
+    if isinstance(value, int) and not isinstance(value, bool | Enum):
+        try:
+            return int.__repr__(value)
+        except ValueError as error:  # it has more digits than Python will write
+            problem = f"cannot be read ({words_of(error)})"
+            raise InvalidEventError(name, problem, type(value).__name__) from None
+    return _text(name, UUID.__str__(value) if isinstance(value, UUID) else value)
+
+
+def _text(name: str, value: object) -> str:
+    """A text that was given, as a plain one: the methods of another may do anything."""
+    if not isinstance(value, str):
+        raise InvalidEventError(name, "must be a non-empty string", value)
+    text = value if type(value) is str else str.__str__(value)
+    if not text:
+        raise InvalidEventError(name, "must be a non-empty string", value)
+    if not is_unicode(text):
+        raise InvalidEventError(name, "has a lone surrogate", value)
+    return text
+
+
+_warned_names: dict[str, object] = {}
+
+
+def _warn_unless_snake_case(event_type: str) -> None:
+    """Warn once a name; there is a bound, for names that are made of user input.
+
+    Without a lock: a signal handler that tracks would wait for the call that it interrupted,
+    and a child for a thread that was in here at the fork.
+    """
+    if _SNAKE_CASE.fullmatch(event_type):
+        return
+    this = object()
+    if len(_warned_names) >= _MAX_WARNED_NAMES:
+        return
+    # asked and noted in one step of the interpreter: of two threads with one name only one warns
+    if _warned_names.setdefault(event_type, this) is not this:
+        return
+    _log.warning("event_type %r is not snake_case; it is sent as it is", event_type)

@@ -1,0 +1,29 @@
+"""Whose events these are: the account that an outbox belongs to, the person on a device.
+
+- `api_url`: the address of SegOps in its one spelling, which names the outbox.
+- `users`: who is using the device, asked of the application: a `UserContext` (`user_context`).
+- `identities`: the text of that which is stored with each event.
+- `signing`: a user id signed on a backend, by which a public key proves who is logged in.
+"""
+
+from __future__ import annotations
+
+from segops_durable.identity.api_url import checked_url, normal_url
+from segops_durable.identity.identities import NO_IDENTITY, WHOEVER, identities_of, name_of
+from segops_durable.identity.signing import sign_user_id, verify_user_id
+from segops_durable.identity.user_context import UserContext
+from segops_durable.identity.users import Person, Users
+
+__all__ = [
+    "NO_IDENTITY",
+    "WHOEVER",
+    "Person",
+    "UserContext",
+    "Users",
+    "checked_url",
+    "identities_of",
+    "name_of",
+    "normal_url",
+    "sign_user_id",
+    "verify_user_id",
+]

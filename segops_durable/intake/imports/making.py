@@ -1,0 +1,145 @@
+"""Events of records: what is stored of a chunk, and what is rejected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from segops_durable.errors import ImportStoppedError
+from segops_durable.intake.imports.rejects import reject
+from segops_durable.intake.intake import encode_within
+from segops_durable.intake.sources.json_objects import write_json
+from segops_durable.system.clock import Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from segops_durable.events import Event
+    from segops_durable.intake.mapping.field_map import FieldMap
+    from segops_durable.intake.sources.source import Record, Source
+
+
+class Made(NamedTuple):
+    """What was made of a chunk.
+
+    Attributes:
+        encoded: The events.
+        moments: When each was read.
+        rejected: The others, as they go into the file of them.
+    """
+
+    encoded: list[bytes]
+    moments: list[Moment]
+    rejected: list[dict[str, Any]]
+
+
+class Maker:
+    """Makes events of records.
+
+    Args:
+        field_map: Which column is what.
+        largest: Bytes of an encoded event at most.
+        max_errors: Records that may be rejected; None for any number.
+        screen: Gives the event that is to be stored instead, or None to drop it, as
+            `Intake.screened` does; None where nobody looks at events.
+
+    Attributes:
+        mapping: A hash of what columns are taken for.
+        tally: What was done to values, in words, and how often.
+        dropped: Events that were dropped.
+    """
+
+    def __init__(
+        self,
+        field_map: FieldMap,
+        largest: int,
+        max_errors: int | None,
+        screen: Callable[[Event], Event | None] | None = None,
+    ) -> None:
+        self._field_map = field_map
+        self.mapping: str = field_map.fingerprint()
+        self.tally: Counter[str] = Counter()
+        self._largest = largest
+        self._max_errors = max_errors
+        self._screen = screen
+        self.dropped: int = 0
+
+    def make(
+        self,
+        source: Source,
+        records: Iterable[Record],
+        now: Moment,
+        anonymous_id: str | None,
+        *,
+        identity: str = "",
+        rejected: int = 0,
+    ) -> Made:
+        """Make the events of records.
+
+        Args:
+            source: What parses them.
+            records: The records.
+            now: The time, for those that do not say when they occurred.
+            anonymous_id: The device's, under a public key.
+            identity: What the import is called, in the file of rejects.
+            rejected: Records that were rejected before.
+
+        Raises:
+            ImportStoppedError: More are bad than may be.
+        """
+        plain = Moment(now.wall)
+        made = Made([], [], [])
+        for record in records:
+            event, data = self.try_encode(source, record, now.wall, anonymous_id)
+            if event is None:
+                reason = str(data)
+                made.rejected.append(self._reject(source, record, reason, identity))
+                self._check_errors(source, record, reason, rejected + len(made.rejected))
+            elif isinstance(data, bytes) and data:
+                made.encoded.append(data)
+                made.moments.append(now if event.occurred_at is None else plain)
+        return made
+
+    def try_encode(
+        self,
+        source: Source,
+        record: Record,
+        now: float,
+        anonymous_id: str | None,
+        *,
+        is_shown: bool = False,
+    ) -> tuple[Event | None, bytes | str]:
+        """Make the bytes of a record's event; or None, and say why there are none.
+
+        Of an event that is dropped there are no bytes. One that is only shown is not screened:
+        the application would meet it twice.
+        """
+        try:
+            fields, is_safe = source.parse(record)
+            event = self._field_map.event_of(
+                fields, is_text=source.is_text, is_json=is_safe, tally=self.tally
+            )
+            writer = write_json if is_safe and not self._field_map.casts else None
+            if self._screen is not None and not is_shown:
+                kept = self._screen(event)
+                if kept is None:
+                    self.dropped += 1
+                    return event, b""
+                event, writer = kept, None  # anything may have been put in it
+            return event, encode_within(self._largest, event, now, anonymous_id, writer)
+        except (ValueError, TypeError, RecursionError) as error:  # also what is nested too deep
+            return None, str(error)
+
+    def _reject(self, source: Source, record: Record, reason: str, identity: str) -> dict[str, Any]:
+        row = source.row(record, self._field_map.nan, self._field_map.text_columns)
+        return reject(source, record, reason, row, identity=identity, mapping=self.mapping)
+
+    def _check_errors(self, source: Source, record: Record, reason: str, count: int) -> None:
+        if self._max_errors is not None and count > self._max_errors:
+            raise ImportStoppedError(
+                f"{source.name}, line {record.line}: {reason}; {count} lines were rejected in all",
+                file=source.name,
+                line=record.line,
+                hint=f"{self._max_errors} are allowed. Allow more, and it goes on; then mend what "
+                "was rejected, in the file of rejects, and import that with --rejected FILE",
+            )

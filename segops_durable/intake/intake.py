@@ -1,0 +1,187 @@
+"""The way of an event into the outbox: whose and when, encoded, checked, appended."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from segops_durable.errors import IdentityError, InvalidEventError, QueueFullError
+from segops_durable.events import encode_event, encode_parsed
+from segops_durable.identity import NO_IDENTITY, WHOEVER, Person
+from segops_durable.intake.screening import Screening
+from segops_durable.system.clock import Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from segops_durable.events import Event
+    from segops_durable.identity import Users
+    from segops_durable.intake.listener import Listener
+    from segops_durable.outbox import Checkpoint, Outbox
+    from segops_durable.system.clock import Clock
+
+
+class Intake:
+    """Stores events; `Options` has the meaning of what is not said here.
+
+    Args:
+        outbox: Where to.
+        clock: When events occur that do not say it.
+        users: Who is using the device; None under a secret key.
+        before_store: What an application does to each event.
+        max_event_bytes: Bytes of an encoded event at most.
+        patience: Seconds to wait for room in a full outbox; 0 to raise at once.
+
+    Attributes:
+        largest: Bytes of an encoded event at most.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        clock: Clock,
+        *,
+        users: Users | None,
+        before_store: Callable[[Event], Event | None] | None,
+        max_event_bytes: int,
+        patience: float,
+    ) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._users = users
+        self._screening = Screening(before_store)
+        self._is_failure_told = False
+        self.largest = max_event_bytes
+        self._patience = patience
+
+    def store(
+        self, events: Sequence[Event], listener: Listener, checkpoint: Checkpoint | None = None
+    ) -> int:
+        """Store events, all of them or none; they are durable when this returns.
+
+        Args:
+            events: The events.
+            listener: Hears of them; and makes room, where the outbox is full.
+            checkpoint: How far the job has come that they are from; stored with them.
+
+        Returns:
+            How many were stored; what `before_store` drops is not.
+
+        Raises:
+            InvalidEventError: One cannot be sent, or is too large.
+            QueueFullError: There is no room.
+            StorageError: They could not be stored, or it is unknown whether they were.
+            ClosedError: The outbox is closed.
+        """
+        person = self.person(listener)
+        anonymous_id = None if person is None else person.anonymous_id
+        encoded: list[bytes] = []
+        moments: list[Moment] = []
+        for given in events:
+            event = self.screened(given)
+            if event is None:
+                continue
+            now = self._clock.moment()
+            encoded.append(encode_within(self.largest, event, now.wall, anonymous_id))
+            moments.append(now if event.occurred_at is None else Moment(now.wall))
+        if encoded or checkpoint is not None:
+            self.append(encoded, moments, person, checkpoint, listener)
+        return len(encoded)
+
+    @property
+    def is_screened(self) -> bool:
+        """Whether `before_store` sees the events, and may put anything in them."""
+        return self._screening.is_on
+
+    @property
+    def screened_out(self) -> int:
+        """How many events `before_store` has dropped."""
+        return self._screening.dropped
+
+    def screened(self, event: Event) -> Event | None:
+        """The event as `before_store` would have it stored; None if it is dropped.
+
+        Raises:
+            InvalidEventError: It raised, or gave something else.
+        """
+        return self._screening.passed(event)
+
+    def append(
+        self,
+        encoded: Sequence[bytes],
+        moments: Sequence[Moment],
+        person: Person | None,
+        checkpoint: Checkpoint | None,
+        listener: Listener,
+    ) -> None:
+        """Store events that are encoded already, for a person; otherwise as `store`."""
+        identity = NO_IDENTITY if person is None else person.identity
+        deadline = time.monotonic() + self._patience
+        while not self._try_append(encoded, identity, moments, checkpoint, deadline):
+            if not listener.make_room(deadline - time.monotonic()):
+                deadline = 0.0
+        listener.notice(len(encoded))
+
+    def person(self, listener: Listener) -> Person | None:
+        """Whose events are tracked now; None under a secret key.
+
+        Asked when they are tracked, not when they are sent.
+        """
+        if self._users is None:
+            return None
+        try:
+            person = self._users.current()
+        except IdentityError as error:
+            if not self._is_failure_told:  # once, until it is well again
+                self._is_failure_told = True
+                error.hint = "The event is stored, and sent as whoever is current then"
+                listener.postpone(error)
+            return Person(WHOEVER, self._users.anonymous_id())
+        self._is_failure_told = False
+        return person
+
+    def _try_append(
+        self,
+        encoded: Sequence[bytes],
+        identity: str,
+        moments: Sequence[Moment],
+        checkpoint: Checkpoint | None,
+        deadline: float,
+    ) -> bool:
+        try:
+            self._outbox.commit.append(encoded, identity, moments, checkpoint)
+        except QueueFullError:
+            if time.monotonic() < deadline:
+                return False
+            raise
+        return True
+
+
+def encode_within(
+    largest: int,
+    event: Event,
+    now: float,
+    anonymous_id: str | None,
+    write_json: Callable[[Any], bytes] | None = None,
+) -> bytes:
+    """Encode an event.
+
+    Args:
+        largest: Bytes that it may have.
+        event: The event.
+        now: Unix time in seconds, for one that does not say when it occurred.
+        anonymous_id: The device's, under a public key.
+        write_json: Writes a payload that was just read from JSON, faster than what has to look
+            at each value. Defaults to that.
+
+    Raises:
+        InvalidEventError: It cannot be sent, or is too large.
+    """
+    if write_json is None:
+        encoded = encode_event(event, now=now, anonymous_id=anonymous_id)
+    else:
+        encoded = encode_parsed(event, write_json, now=now, anonymous_id=anonymous_id)
+    if len(encoded) > largest:
+        problem = f"must have at most {largest} bytes when encoded"
+        raise InvalidEventError("event", problem, len(encoded), hint="See max_event_bytes")
+    return encoded

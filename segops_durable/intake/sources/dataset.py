@@ -1,0 +1,142 @@
+"""A directory as one import: what Spark, Hive and their like have written, part by part.
+
+Each part has its place, under its own name and that of the directory: so each is imported once,
+also if parts are added later, or the directory is moved; and two of the same content are two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segops_durable.errors import ConfigurationError
+from segops_durable.intake.sources.opening import open_source
+from segops_durable.intake.sources.partitions import partition_parents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+    from segops_durable.intake.sources.file_options import FileOptions
+    from segops_durable.intake.sources.source import Source
+
+_SUCCESS = "_SUCCESS"
+_UNFINISHED = "_temporary"
+_LOOK_SECONDS = 1.0
+_HEAD_BYTES = 1 << 12
+_TABLES = (
+    ("_delta_log", "a table of Delta Lake"),
+    (".hoodie", "a table of Hudi"),
+    ("metadata/version-hint.text", "a table of Iceberg"),
+)
+
+
+def open_sources(
+    source: str | os.PathLike[str] | IO[bytes],
+    file_format: str | None = None,
+    file_options: FileOptions | None = None,
+) -> list[Source]:
+    """Make sources of a file, a stream or a directory: of that one for each part.
+
+    `Importer` looks at each, and stores what is in it.
+
+    A directory has to hold ``_SUCCESS``, which its writer leaves when it is done. Its parts are
+    in order of their names; those that begin with ``_`` or ``.`` are none.
+
+    Args:
+        source: The path, or the stream.
+        file_format: ``jsonl``, ``csv`` or ``parquet``. Defaults to what the name says.
+        file_options: How a text is written, where its beginning does not say it. Defaults to
+            what that says.
+
+    Raises:
+        ConfigurationError: The format is unknown, or an extra is missing; or the directory is
+            not done, or is a table whose log says which of its files count.
+        OSError: It is not there, or cannot be read.
+    """
+    if not isinstance(source, str | os.PathLike) or not os.path.isdir(source):  # noqa: PTH112 - of any text
+        return [open_source(source, file_format, file_options)]
+    directory = Path(source)
+    _check_is_no_table(directory)
+    if not is_done(directory):
+        raise ConfigurationError(
+            f"{directory} is a directory without {_SUCCESS}: perhaps it is still being written",
+            field="source",
+            hint="--wait waits for it; or name the files, or make it yourself, if all are there",
+        )
+    return [_part(each, directory, file_format, file_options) for each in _parts_of(directory)]
+
+
+def is_done(directory: Path) -> bool:
+    """Whether its writer has said so, in it or in the table that it is a partition of."""
+    if (directory / _UNFINISHED).exists():
+        return False  # somebody appends to it
+    return any((each / _SUCCESS).exists() for each in (directory, *partition_parents(directory)))
+
+
+def wait_until_done(path: Path, on_waiting: Callable[[], object]) -> None:
+    """Wait until a directory is done, or a file is there.
+
+    Args:
+        path: Which.
+        on_waiting: Called once, if there is something to wait for.
+    """
+    is_told = False
+    while not (path.exists() and (not path.is_dir() or is_done(path))):
+        if not is_told:
+            on_waiting()
+        is_told = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def _check_is_no_table(directory: Path) -> None:
+    for mark, what in _TABLES:
+        if (directory / mark).exists():
+            raise ConfigurationError(
+                f"{directory} is {what}, whose log says which of its files count",
+                field="source",
+                hint="Export what it holds as Parquet, CSV or JSON Lines",
+            )
+
+
+def _parts_of(directory: Path) -> list[Path]:
+    """Its files, in order of their names, through directories that are links as well."""
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for place, below, names in os.walk(directory, followlinks=True, onerror=_raise):
+        status = os.stat(place)  # noqa: PTH116 - os.walk gives texts
+        if (status.st_dev, status.st_ino) in seen:
+            raise ConfigurationError(
+                f"{place} is in {directory} more than once, by a link", field="source"
+            )
+        seen.add((status.st_dev, status.st_ino))
+        below[:] = [name for name in below if not _is_left_out(name)]
+        found += [Path(place, name) for name in names if not _is_left_out(name)]
+    return sorted(found, key=lambda each: each.relative_to(directory).as_posix())
+
+
+def _is_left_out(name: str) -> bool:
+    is_hidden = name.startswith(".") or (name.startswith("_") and "=" not in name)
+    return is_hidden or name.endswith("._COPYING_")
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():  # a pipe would be waited for, until somebody writes into it
+        raise ConfigurationError(f"{path} is no file", field="source", hint="Take it away")
+
+
+def _part(path: Path, directory: Path, form: str | None, options: FileOptions | None) -> Source:
+    _check_is_file(path)
+    source = open_source(path, form, options)
+    source.directory = directory
+    source.part = path.relative_to(directory).as_posix()
+    told = [directory.absolute().name, source.part, source.prefix(_HEAD_BYTES)[1]]
+    source.part_key = hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
+    return source
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,87 @@
+"""Reading and writing JSON, fast where orjson is installed and the same without."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from segops_durable.intake.mapping.values import double_or_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+try:
+    import orjson
+except ModuleNotFoundError:  # pragma: no cover - it is optional, and the tests have it
+    write_json: Callable[[Any], bytes] | None = None
+    _read_fast: Callable[[bytes], Any] | None = None
+else:
+    write_json, _read_fast = orjson.dumps, orjson.loads
+
+_FRACTIONS = "|".join(rf"(?<=\d{{{count}}}\.)\d{{{18 - count}}}" for count in range(2, 18))
+_LONG_NUMBER = re.compile(  # 19 digits; or 18 with a point, where a double has 17
+    rf"\d{{19}}|\.(?:\d{{18}}|(?<=[1-9]\.)\d{{17}}|{_FRACTIONS})".encode()
+)
+_DIGITS = bytes.maketrans(b"0123456789.", b"0" * 11)
+_MANY_DIGITS = b"0" * 19
+
+
+def read_object(line: bytes) -> tuple[dict[str, Any], bool]:
+    """Read a JSON object; say as well whether `write_json` may write what it holds.
+
+    Raises:
+        ValueError: It is no object, has a key twice, or has a number or a text that JSON has no
+            form of.
+    """
+    has_long = _MANY_DIGITS in line.translate(_DIGITS) and _LONG_NUMBER.search(line)
+    if _read_fast is None or has_long:  # which it would round
+        return _object(_read_with_care(line)), False
+    document = _object(_read_fast(line))
+    colons = line.count(b'":')
+    if colons != len(document) and colons != _count(document):  # perhaps of two keys of one name
+        _read_with_care(line)
+    return document, True
+
+
+def _read_with_care(line: bytes) -> Any:  # noqa: ANN401 - what JSON has
+    return json.loads(
+        line,
+        parse_float=double_or_text,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_without_doubles,
+    )
+
+
+def _object(document: Any) -> dict[str, Any]:  # noqa: ANN401 - what JSON has
+    if not isinstance(document, dict):
+        what = type(document).__name__
+        raise ValueError(f"a JSON object is expected, got {what}")  # noqa: TRY004 - the text is wrong, not a type
+    return document
+
+
+def _count(document: dict[str, Any]) -> int:
+    """How many keys are in a document, with all that is in it."""
+    count = 0
+    parts: list[Any] = [document]
+    while parts:
+        part = parts.pop()
+        if type(part) is dict:
+            count += len(part)
+            part = part.values()
+        parts += [each for each in part if type(each) is dict or type(each) is list]
+    return count
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of its entries, of which none may hide another."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {name!r} is there twice")
+    return found
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number of JSON")

@@ -1,0 +1,68 @@
+"""Reading a database's bytes without taking SQLite's locks away from this very process.
+
+On POSIX, closing any descriptor of a file drops all the locks that the process has on it. So
+a descriptor is not closed while a connection of this process has the same file open.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from segops_durable.system.descriptors import FileId, file_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+_held: Counter[FileId] = Counter()  # by how many connections of this process
+_parked: dict[FileId, list[int]] = {}
+
+
+def hold(file: FileId | None) -> FileId | None:
+    """Take note of a database that is opened; return what to let go of."""
+    if file is not None:
+        _held[file] += 1
+    return file
+
+
+def let_go(file: FileId | None) -> None:
+    """Take note of a database that was closed."""
+    if file is None:
+        return
+    _held[file] -= 1
+    if _held[file] <= 0:
+        del _held[file]
+        for fd in _parked.pop(file, ()):
+            if file_of(fd) == file:  # or the program has closed it, and the number is another's
+                os.close(fd)
+
+
+def is_held(path: Path) -> bool:
+    """Whether this process has the file at a path open as a database."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return (found.st_dev, found.st_ino) in _held
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a database's file to read its bytes.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        yield os.fdopen(fd, "rb", buffering=0, closefd=False)
+    finally:
+        held = file_of(fd)
+        if held is not None and held in _held:
+            _parked.setdefault(held, []).append(fd)
+        else:
+            os.close(fd)

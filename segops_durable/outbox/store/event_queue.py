@@ -1,0 +1,221 @@
+"""The SQLite file: its PRAGMAs and its connections; `schema` has its tables.
+
+`EventQueue` is persist-queue's `SQLiteQueue` with its extension points filled in: the table
+gains a checksum and an identity, and connections get the settings that make a commit
+durable. Its `get`, acknowledgement and pickling are left alone: they delete before the
+event is sent, commit per row, and run code that someone may have planted in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from itertools import chain
+from typing import TYPE_CHECKING, Literal
+from weakref import WeakSet
+
+import persistqueue
+
+from segops_durable.outbox.disk.files import companions, file_id
+from segops_durable.outbox.disk.holding import hold, let_go
+from segops_durable.outbox.disk.log import PAGE_SIZE
+from segops_durable.outbox.records.schema import CREATE_QUEUE, INSERT_ROW, MORE_ROWS, ROW
+from segops_durable.outbox.store.boundary import Connection, lenient_text
+from segops_durable.outbox.store.log_size import USUAL_LOG_BYTES
+from segops_durable.system.descriptors import (
+    descriptors_of,
+    is_any_lost,
+    keep_for_ever,
+    open_descriptors,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from segops_durable.outbox.records.rows import NewRow
+    from segops_durable.system.descriptors import FileId
+
+Durability = Literal["full", "normal"]
+"""What an event survives once it is stored: a power cut (``full``), or a kill (``normal``)."""
+
+_MOST_ROWS = 1000
+"""Rows in one INSERT, where the build of SQLite allows for so many parameters."""
+
+_OLD_VARIABLES = 999
+_NEW_VARIABLES = 32_766
+_MANY_VARIABLES_SINCE = (3, 32, 0)
+"""Where nothing says how many parameters a statement may have: SQLite's own defaults."""
+
+_CACHE_KIB = 2000  # SQLite's own default
+_WAL_PAGES = 100
+
+
+_OPEN: WeakSet[EventQueue] = WeakSet()
+_POISONED: set[FileId | None] = set()
+"""Files of which SQLite believes, in this process, what is not so any more."""
+
+
+def is_poisoned(file: FileId | None) -> bool:
+    """Whether a file must not be opened in this process: its connections have been lost."""
+    lost = {each.file for each in tuple(_OPEN) if each.is_lost}
+    return file is not None and (file in _POISONED or file in lost)
+
+
+def _limits_of_build(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Parameters and characters of a statement, as the library was compiled."""
+    options = [row[0] for row in connection.execute("PRAGMA compile_options").fetchall()]
+    said = dict(each.split("=", 1) for each in options if "=" in each)
+    has_many = sqlite3.sqlite_version_info >= _MANY_VARIABLES_SINCE
+    by_default = _NEW_VARIABLES if has_many else _OLD_VARIABLES
+    variables = int(said.get("MAX_VARIABLE_NUMBER", by_default))
+    return variables, int(said.get("MAX_SQL_LENGTH", 1_000_000))
+
+
+class _AsTheyAre:
+    """The serializer: an event is bytes already."""
+
+    @staticmethod
+    def dumps(value: bytes) -> bytes:
+        return value
+
+    @staticmethod
+    def loads(data: bytes) -> bytes:
+        return data
+
+
+class EventQueue(persistqueue.SQLiteQueue):
+    """persist-queue's FIFO queue, with durable connections and a checked, wider row."""
+
+    _SQL_CREATE = CREATE_QUEUE
+    _SQL_INSERT = INSERT_ROW
+
+    def __init__(self, path: Path, durability: Durability, busy_seconds: float) -> None:
+        self._durability = durability
+        self.newest_id: int = 0  # of what `insert_all` has inserted last
+        self.inserted: int = 0
+        self._held = hold(file_id(path))  # before a descriptor of it is opened
+        self._getter = self._putter = None  # SQLiteBase.__del__ reads them even after a failure
+        self._descriptors: dict[int, FileId] = {}
+        before = open_descriptors()
+        try:
+            super().__init__(
+                str(path.parent),
+                name="outbox",
+                multithreading=True,
+                timeout=busy_seconds,
+                serializer=_AsTheyAre,
+                db_file_name=path.name,
+            )
+        except BaseException:
+            self.close()
+            raise
+        for connection in (self.reader, self.writer):
+            connection.text_factory = lenient_text  # the base class has set it to str
+        self._insert = self._sql_insert  # the base class formats it anew at every use
+        files = [file_id(each) for each in (path, *companions(path))]
+        self._descriptors = descriptors_of(filter(None, files), before)
+        self.file: FileId | None = files[0]
+        _OPEN.add(self)
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """The connection that only reads."""
+        return self._getter  # type: ignore[return-value]  # persist-queue types it as None
+
+    @property
+    def writer(self) -> sqlite3.Connection:
+        """The connection that writes, behind the write gate."""
+        return self._putter  # type: ignore[return-value]  # persist-queue types it as None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the program has closed our descriptors, which may be other files' by now."""
+        return is_any_lost(self._descriptors)
+
+    def close(self) -> None:
+        """Close the connections; where they are lost, leave them as they are, for ever.
+
+        SQLite would write, unlock and close by numbers that lead to somebody else's files.
+        """
+        if self.is_lost:
+            _POISONED.add(self.file)
+            for each in (self._conn, self._getter, self._putter):
+                keep_for_ever(each)
+            self._getter = self._putter = None
+            self._conn = None  # type: ignore[assignment]  # or the base class would close it
+        self._descriptors = {}
+        try:
+            super().close()
+        finally:
+            held, self._held = self._held, None
+            let_go(held)
+
+    def insert_all(self, rows: Sequence[NewRow]) -> None:
+        """Insert rows with one statement; more than `most_rows` with several.
+
+        One statement commits them all or none; around several there has to be a transaction.
+        It lets go of the interpreter once, where `executemany` does it for every row, and
+        every time another thread may take it: with 16 threads that is a third of the
+        throughput.
+        """
+        step = 1 if len(rows) == 1 else self.most_rows
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            more = MORE_ROWS * (len(some) - 1)
+            inserted = self.writer.execute(self._insert + more, tuple(chain.from_iterable(some)))
+            self.newest_id = inserted.lastrowid or 0
+            self.inserted += len(some)
+
+    @property
+    def most_rows(self) -> int:
+        """Rows that one statement can insert: builds of SQLite differ, so it is asked."""
+        if sys.version_info >= (3, 11):
+            variables = self.writer.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+            text = self.writer.getlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH)
+        else:
+            variables, text = _limits_of_build(self.writer)
+        by_text = 1 + (text - len(self._insert)) // len(MORE_ROWS)
+        return max(1, min(_MOST_ROWS, variables // len(ROW), by_text))
+
+    def _count(self) -> int:
+        """Count nothing: the base class would read every page at start-up."""
+        return 0
+
+    def _new_db_connection(
+        self,
+        path: str,
+        multithreading: bool,  # noqa: ARG002, FBT001 - the base class's signature
+        timeout: float,
+    ) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            os.path.join(path, self.db_file_name),  # noqa: PTH118 - the base class holds text
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Connection,
+        )
+        try:
+            self._configure(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _configure(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA page_size={PAGE_SIZE}")  # of a new file: `header` knows it
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        if mode != "wal":
+            raise sqlite3.OperationalError(f"journal mode {mode} instead of wal")
+        is_full = self._durability == "full"
+        for setting in (
+            f"synchronous={'FULL' if is_full else 'NORMAL'}",  # a build's default may be less
+            f"fullfsync={is_full:d}",  # macOS: a plain fsync does not reach the platter
+            f"checkpoint_fullfsync={is_full:d}",
+            "secure_delete=ON",  # or sent events could be carved out of the file
+            f"wal_autocheckpoint={_WAL_PAGES}",
+            f"cache_size=-{_CACHE_KIB}",  # or the header decides, whatever it says
+            f"journal_size_limit={USUAL_LOG_BYTES}",
+        ):
+            connection.execute(f"PRAGMA {setting}").fetchall()

@@ -1,0 +1,157 @@
+"""The write gate: one writer at a time, among the threads of all processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakSet
+
+from segops_durable.errors import ClosedError
+from segops_durable.system.filelock import FileLock
+from segops_durable.system.holders import Holder, holder_of
+from segops_durable.system.locks import BoundedLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_T = TypeVar("_T")
+
+LOCK_TIMEOUT = 5.0
+"""Seconds that `Options.lock_timeout` defaults to."""
+
+_ALL: WeakSet[WriteGate] = WeakSet()
+
+MOST_WAITS = 12
+"""How many times as long is waited for one who works: for a thread, or a process that gets on."""
+
+
+class WriteGate:
+    """Lets one thread of one process write at a time.
+
+    SQLite's own busy handler makes writers wait for seconds where this takes milliseconds.
+    The thread lock stands outside the file lock because flock does not exclude threads
+    that share a descriptor.
+
+    Args:
+        outbox_path: The outbox file; the lock is beside it.
+        seconds: How long to wait for a process that holds the lock and does nothing: it may
+            be stopped. One that uses the processor meanwhile is waited for longer.
+    """
+
+    def __init__(self, outbox_path: Path, seconds: float) -> None:
+        self.path: Path = lock_path(outbox_path)
+        self._seconds = seconds
+        self._threads = BoundedLock(MOST_WAITS * seconds)
+        self._processes = FileLock(self.path, like=outbox_path)
+        self._gave_up_at = time.monotonic()
+        _ALL.add(self)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread is inside: true in a signal handler that interrupted it."""
+        return self._threads.is_mine
+
+    def is_held_here(self, path: Path) -> bool:
+        """Whether the calling thread is inside, and has interrupted itself; by the lock's path."""
+        return self.path == path and self.is_mine and not self._processes.is_closed
+
+    def run(self, action: Callable[[], _T], seconds: float | None = None) -> _T:
+        """Run an action inside. The calling thread must not be there already.
+
+        Args:
+            action: What to run.
+            seconds: How long to wait. Defaults to as long as for any action.
+
+        Raises:
+            ClosedError: The gate was closed while the caller waited.
+            TimeoutError: It could not be had in time.
+        """
+        held: list[bool] = []
+        inside = partial(self._inside, action, held, time.monotonic(), seconds)
+        try:
+            return self._threads.run(inside, seconds)
+        except BaseException:
+            # a signal handler (Ctrl-C) raised between the action and the release: the file lock
+            # would be held for as long as this process lives, and every other one would wait
+            if held:
+                self._threads.run(self._release)
+            raise
+
+    def hold(self) -> bool:
+        """Keep the other threads out, for a fork; False if that cannot be."""
+        return self._threads.acquire()
+
+    def let_go(self) -> None:
+        """Let them in again."""
+        self._threads.release()
+
+    def keep(self, at: int, data: bytes) -> None:
+        """Write data into the lock file. The caller is inside."""
+        self._processes.keep(at, data)
+
+    def kept(self, at: int, size: int) -> bytes:
+        """Read data of the lock file. The caller is inside."""
+        return self._processes.kept(at, size)
+
+    def close(self) -> None:
+        """Refuse whoever waits, or comes later."""
+        self._processes.close()
+
+    def _inside(
+        self, action: Callable[[], _T], held: list[bool], arrived: float, seconds: float | None
+    ) -> _T:
+        if self._processes.is_closed:
+            raise closed_error()
+        # a thread before this one waited its whole time while this one queued behind it: the
+        # holder is stuck, and if each of many threads waited as long, the last would for minutes
+        if self._gave_up_at > arrived:
+            seconds = 0.0
+        try:
+            held.append(True)
+            self._enter(self._seconds if seconds is None else seconds)
+            return action()
+        finally:
+            self._release()
+            held.clear()
+
+    def _enter(self, seconds: float) -> None:
+        """Wait for the file lock, in two halves, to see whether its holder gets on."""
+        before: Holder | None = None
+        if self._processes.try_acquire():
+            return
+        others = [each for each in tuple(_ALL) if each is not self]
+        if any(each.is_held_here(self.path) for each in others):
+            raise TimeoutError("a handler interrupted another client of this file")
+        for half in range(2 * MOST_WAITS):
+            if self._processes.acquire(seconds / 2):
+                return
+            holder = holder_of([self.path])
+            if half and not _gets_on(before, holder):
+                break
+            before = holder
+        self._gave_up_at = time.monotonic()
+        raise TimeoutError("another process has kept the lock")
+
+    def _release(self) -> None:
+        if not self._processes.is_closed:
+            self._processes.release()
+
+
+def _gets_on(before: Holder | None, now: Holder | None) -> bool:
+    """Whether the holder is another one, or has worked: it is not stuck in what it holds."""
+    if before is None or now is None or now.is_stopped or now.pid == os.getpid():
+        return False
+    return (now.pid, now.ticks) != (before.pid, before.ticks)
+
+
+def lock_path(outbox_path: Path) -> Path:
+    """Where the lock of an outbox is: beside it."""
+    return outbox_path.with_name(outbox_path.name + ".lock")
+
+
+def closed_error() -> ClosedError:
+    """The error for a client that is used after its shutdown."""
+    return ClosedError("the client is shut down", hint="Make a new SegOpsClient")

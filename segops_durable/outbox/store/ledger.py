@@ -1,0 +1,175 @@
+"""What is known of the outbox outside its file, so that a log that was cut is noticed.
+
+SQLite recovers what is sound of its log, and says nothing of the rest. So after each commit
+the newest id, and how many rows have left, are noted in the lock file. The note is not
+synced, and need not be: after a power cut it may be older than the file, and then nothing is
+claimed. A power cut leaves it newer only under ``durability="normal"``, where the last commits
+themselves may be gone: that is told of, and those events are counted as lost.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from segops_durable.outbox.records.notes import read_note
+from segops_durable.outbox.records.schema import COLUMNS, QUEUE
+from segops_durable.outbox.records.tally import FROM_TALLY, MOST_ID, Tally
+from segops_durable.outbox.store.gate import lock_path
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from segops_durable.outbox.store.event_queue import EventQueue
+    from segops_durable.outbox.store.gate import WriteGate
+
+_RECORD = struct.Struct("<Iq")  # whose, and the number
+_CHECK = struct.Struct("<I")
+_SIZE = _RECORD.size + _CHECK.size
+_LAST_ID, _REMOVED = 0, _SIZE
+_THROUGHPUT = f"""
+SELECT (SELECT max(_id) FROM {QUEUE} WHERE _id <= {MOST_ID}), {COLUMNS["tally"]}
+{FROM_TALLY}
+"""
+_SINCE = f"SELECT count(*) FROM {QUEUE} WHERE _id > ?"
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """How many rows an outbox has taken in, and how many have left it.
+
+    Attributes:
+        last_id: The newest id ever given to a row.
+        removed: How many rows have left.
+    """
+
+    last_id: int
+    removed: int
+
+    @property
+    def waiting(self) -> int:
+        """How many rows wait."""
+        return self.last_id - self.removed
+
+    def lacks(self, other: Throughput) -> int:
+        """How many changes the other has that this one has not."""
+        return max(0, other.last_id - self.last_id) + max(0, other.removed - self.removed)
+
+
+class Ledger:
+    """Two numbers in the lock file, each with its checksum. The caller is behind the gate.
+
+    Args:
+        gate: Says the gate, whose lock file it is; after a fork it is another.
+    """
+
+    def __init__(self, gate: Callable[[], WriteGate]) -> None:
+        self._gate = gate
+        self._owner = 0
+
+    def noted(self, uuid: str) -> Throughput | None:
+        """What was noted last for the outbox of that UUID, if any; None if nothing was."""
+        return _throughput(self._gate().kept(0, 2 * _SIZE), _owner(uuid) if uuid else None)
+
+    def begin(self, queue: EventQueue) -> None:
+        """Note how a file stands that was opened just now; later notes are for it."""
+        self._owner = _owner(uuid_of(queue.writer))
+        here = throughput_of(queue.writer)
+        if here is not None:
+            self._note(here)
+
+    def note(self, queue: EventQueue) -> None:
+        """Note how the file stands; rows that it has not any more are not forgotten."""
+        here, known = throughput_of(queue.writer), self._known()
+        if here is not None:
+            last_id = max(here.last_id, known.last_id if known else 0)
+            self._note(Throughput(last_id, here.removed))
+
+    def is_regular(self, queue: EventQueue, changes: int) -> bool:
+        """Whether the ids of a commit follow those that were noted before it.
+
+        Ids are passed over where SQLite's own sequence was damaged while it was in use.
+
+        Args:
+            queue: The file.
+            changes: How many rows of any table the commit has changed.
+        """
+        known = self._known()
+        if known is None:
+            return True
+        if queue.newest_id and queue.inserted == changes:
+            return queue.newest_id - queue.inserted == known.last_id
+        here = throughput_of(queue.writer)
+        if here is None or here.last_id <= known.last_id:
+            return True
+        (since,) = queue.writer.execute(_SINCE, (known.last_id,)).fetchone()
+        return bool(here.last_id - known.last_id <= since + max(0, here.removed - known.removed))
+
+    def note_commit(self, queue: EventQueue, changes: int) -> None:
+        """Note how the file stands after a commit; one that only inserts says so itself."""
+        if queue.newest_id and queue.inserted == changes:
+            self._write(_LAST_ID, queue.newest_id)
+        else:
+            self.note(queue)
+
+    def _known(self) -> Throughput | None:
+        return _throughput(self._gate().kept(0, 2 * _SIZE), self._owner)
+
+    def _note(self, here: Throughput) -> None:
+        self._write(_LAST_ID, here.last_id)
+        self._write(_REMOVED, here.removed)
+
+    def _write(self, at: int, number: int) -> None:
+        record = _RECORD.pack(self._owner, number)
+        self._gate().keep(at, record + _CHECK.pack(zlib.crc32(record)))
+
+
+def throughput_beside(path: Path, uuid: str) -> Throughput | None:
+    """What is noted beside an outbox file, for one who is not behind the gate.
+
+    Args:
+        path: The outbox file.
+        uuid: Whose; empty for whosever.
+    """
+    lock = lock_path(path)
+    if not lock.is_file():
+        return None
+    with lock.open("rb") as file:
+        data = file.read(1 + 2 * _SIZE)[1:]  # the first byte is the lock's
+    return _throughput(data, _owner(uuid) if uuid else None)
+
+
+def _throughput(data: bytes, owner: int | None) -> Throughput | None:
+    last_id, removed = (_number(data[at : at + _SIZE], owner) for at in (_LAST_ID, _REMOVED))
+    return None if last_id is None or removed is None else Throughput(last_id, removed)
+
+
+def _number(data: bytes, owner: int | None) -> int | None:
+    record, check = data[: _RECORD.size], data[_RECORD.size :]
+    if len(data) < _SIZE or _CHECK.pack(zlib.crc32(record)) != check:
+        return None
+    whose, number = _RECORD.unpack(record)
+    return number if owner in {whose, None} else None
+
+
+def throughput_of(connection: sqlite3.Connection) -> Throughput | None:
+    """How a file stands; None where its numbers are damaged.
+
+    By its rows and its sealed counters: what SQLite has as its sequence has no seal.
+    """
+    newest, *record = connection.execute(_THROUGHPUT).fetchone()
+    tally = Tally.of(record)
+    return None if tally is None else Throughput(max(tally.last_id, newest or 0), tally.removed)
+
+
+def uuid_of(connection: sqlite3.Connection) -> str:
+    """The UUID that a file has; empty if it has none yet."""
+    return read_note(connection, "uuid") or ""
+
+
+def _owner(uuid: str) -> int:
+    return zlib.crc32(uuid.encode())

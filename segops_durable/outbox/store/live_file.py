@@ -1,0 +1,233 @@
+"""The connection to the file that is at the path now: opened, followed, mended, noted.
+
+All of it happens behind the write gate; only readers need no more than the lock that keeps a
+connection from being closed under them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from segops_durable.errors import ReplacedOutboxError
+from segops_durable.outbox.disk.files import FileId, file_id
+from segops_durable.outbox.records.seals import DamagedRecordError
+from segops_durable.outbox.store.event_queue import is_poisoned
+from segops_durable.outbox.store.failures import is_damage, is_full, is_read_only, is_shaky
+from segops_durable.outbox.store.moving import move_to_new_inode
+from segops_durable.outbox.store.recognizing import damaged
+from segops_durable.system.locks import BoundedLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from segops_durable.errors import SegOpsError
+    from segops_durable.outbox.store.event_queue import EventQueue
+    from segops_durable.outbox.store.ledger import Ledger
+    from segops_durable.outbox.store.opening import Opener
+    from segops_durable.outbox.store.reserve import Reserve
+
+_T = TypeVar("_T")
+
+
+class LiveFile:
+    """The open connection to an outbox file, and what is done when it fails.
+
+    Args:
+        path: The file, absolute.
+        opener: Opens it, whatever has become of it.
+        ledger: What is known of it outside of it.
+        reserve: What is given up for vital writes on a full disk.
+        tell: Called with what happened to it.
+        patience: Seconds to wait at most for a reader, or for who replaces the connection.
+        mends: Whether what is damaged is mended.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        opener: Opener,
+        ledger: Ledger,
+        reserve: Reserve,
+        tell: Callable[[SegOpsError], None],
+        *,
+        patience: float,
+        mends: bool,
+    ) -> None:
+        self._path = path
+        self._opener = opener
+        self._ledger = ledger
+        self._reserve = reserve
+        self._tell = tell
+        self._patience = patience
+        self._mends = mends
+        self._reading = BoundedLock(patience)  # held while a connection is read by, or swapped
+        self._queue: EventQueue | None = None
+        self._file: FileId | None = None
+        self._is_shaky = False  # the connection met an error that may outlive its cause
+
+    @property
+    def is_at_path(self) -> bool:
+        """Whether the file that is open is the one that is at the path."""
+        return file_id(self._path) == self._file
+
+    # Readers
+
+    @property
+    def is_read_here(self) -> bool:
+        """Whether the calling thread reads: true in a signal handler that interrupted it."""
+        return self._reading.is_mine
+
+    def look(self, action: Callable[[sqlite3.Connection], _T]) -> tuple[_T] | None:
+        """Run an action that reads, on its own connection; None where none is open."""
+
+        def look() -> tuple[_T] | None:
+            if self._queue is None or self._queue.is_lost:
+                return None
+            return (action(self._queue.reader),)
+
+        return self._reading.run(look)
+
+    def keep_readers_out(self) -> bool:
+        """Keep other threads from reading, for a fork; False if that cannot be."""
+        return self._reading.acquire()
+
+    def let_readers_in(self) -> None:
+        """Let them read again."""
+        self._reading.release()
+
+    def forget_readers(self) -> None:
+        """Start anew in a child of a fork: whoever reads is a thread of the parent's."""
+        self._reading = BoundedLock(self._patience)
+
+    # Behind the gate
+
+    def attempt(self, action: Callable[[EventQueue], _T], *, is_vital: bool = False) -> _T:
+        """Run an action; where the file can be mended, mend it and run the action again."""
+        queue = self.current()
+        try:
+            return self._noted(queue, action)
+        except sqlite3.Error as error:
+            _roll_back(queue)
+            if not self._is_mended(queue, error, is_vital=is_vital):
+                raise
+        except BaseException:
+            _roll_back(queue)
+            raise
+        queue = self.current()
+        try:
+            return self._noted(queue, action)
+        except BaseException:
+            _roll_back(queue)
+            raise
+
+    def _noted(self, queue: EventQueue, action: Callable[[EventQueue], _T]) -> _T:
+        """Run an action, and note outside the file how it stands then."""
+        queue.newest_id = queue.inserted = 0
+        before = queue.writer.total_changes
+        result = action(queue)
+        # it is committed. An error that came out of here would say that it is not, and whoever
+        # tracked it would track it again; without the note the next start knows less, no more
+        with suppress(OSError, sqlite3.Error):
+            changes = queue.writer.total_changes - before
+            if not self._ledger.is_regular(queue, changes):
+                # rows that are missing as well take a salvage: the next look at the records,
+                # which fails, has that done
+                with suppress(sqlite3.Error):
+                    self._opener.mend(queue.writer, is_certain=True)
+            self._ledger.note_commit(queue, changes)
+        return result
+
+    def _is_mended(self, queue: EventQueue, error: sqlite3.Error, *, is_vital: bool) -> bool:
+        if queue.is_lost:
+            return True  # `current` opens it anew, after the program closed our descriptors
+        if not self._mends and is_damage(error):
+            raise damaged(self._path, error)
+        if self._are_records_mended(queue, error):
+            return True
+        if is_damage(error):
+            self.replace(error)
+            return True
+        if is_read_only(error):
+            # Linux may remount a file system read-only after an I/O error; but a flipped bit in
+            # byte 18 of the header says the same, and opening it anew tells which it is
+            self.drop()
+            return True
+        self._is_shaky = is_shaky(error)
+        if is_vital and (is_full(error) or self._is_shaky) and self._reserve.give_up():
+            # frames that it moves into the file are written over by the next commit, which so
+            # needs no room that the disk has not
+            with suppress(sqlite3.Error):
+                queue.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            return True
+        return False
+
+    def _are_records_mended(self, queue: EventQueue, error: sqlite3.Error) -> bool:
+        """Mend records in their place, where that is all that is wrong; say if that was so."""
+        has_no_room = is_full(error)  # SQLite says so, too, where a damaged sequence is at its end
+        if not isinstance(error, DamagedRecordError) and not has_no_room:
+            return False
+        try:
+            is_mended = self._opener.mend(queue.writer, is_certain=not has_no_room)
+        except sqlite3.Error:
+            return False  # it takes another file, or the disk is full indeed
+        return is_mended or not has_no_room  # or another process has mended them meanwhile
+
+    def current(self) -> EventQueue:
+        """The open queue: opened if need be, and the one that is at the path now."""
+        queue = self._queue
+        if queue is None or self._is_shaky or queue.is_lost:
+            self.drop()
+            self._leave_what_was_lost()
+            return self._adopt(self._opener.open())
+        if file_id(self._path) == self._file:
+            return queue
+        with closing(queue):
+            return self._adopt(self._opener.follow(queue))
+
+    def replace(self, error: sqlite3.Error) -> None:
+        """Set the file aside, and go on in a new one with what can be read of it."""
+        self.drop()
+        self._adopt(self._opener.open_afresh(error))
+
+    def _leave_what_was_lost(self) -> None:
+        """Move the file, if this process has lost connections to it: no other may be opened."""
+        if is_poisoned(file_id(self._path)):
+            move_to_new_inode(self._path)
+            self._tell(
+                ReplacedOutboxError(
+                    f"the program closed the descriptors of {self._path}: a copy takes its place",
+                    path=str(self._path),
+                    hint="Let it close what it has opened itself, or nothing",
+                )
+            )
+
+    def _adopt(self, queue: EventQueue) -> EventQueue:
+        def adopt() -> EventQueue:
+            self._queue = queue
+            self._file = file_id(self._path)
+            self._is_shaky = False
+            return queue
+
+        return self._reading.run(adopt)
+
+    def drop(self) -> None:
+        """Close the connections; the next use opens them again."""
+
+        def drop() -> None:
+            queue, self._queue = self._queue, None
+            if queue is not None:
+                queue.close()
+
+        self._reading.run(drop)
+
+
+def _roll_back(queue: EventQueue) -> None:
+    """Leave no transaction open; SQLite may have rolled back by itself already."""
+    try:
+        if not queue.is_lost and queue.writer.in_transaction:
+            queue.writer.execute("ROLLBACK")
+    except sqlite3.Error:  # the first error is the one to report
+        return

@@ -1,0 +1,1 @@
+"""Making a new outbox of what is left of a damaged one."""

@@ -1,0 +1,97 @@
+"""Making a new outbox of what is left of a damaged one.
+
+Every page is read for itself, so the cost is bounded by the size of the file, whatever its
+ids say. A row that is as it was stored goes over with its id; one that is there, but is not
+what it was, becomes a dead letter; what is in neither is counted as lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from segops_durable.outbox.records.ownership import make_successor
+from segops_durable.outbox.records.schema import LETTERS, QUEUE
+from segops_durable.outbox.records.sequences import sequences_of, set_sequence
+from segops_durable.outbox.records.tally import Tally, count_rows
+from segops_durable.outbox.store.salvage.notes import Notes
+from segops_durable.outbox.store.salvage.rows import Rows
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from segops_durable.outbox.records.incidents import Incident
+    from segops_durable.outbox.store.salvage.wreck import Wreck
+
+_NEAR = 1 << 20  # more ids are not given between two notes of how far they have come
+_UNKNOWN_END = 1 << 32  # no outbox has come so far; what says so is damaged
+
+
+def salvage(source: Wreck, target: sqlite3.Connection) -> Incident:
+    """Copy all that can be read into a new outbox, in one transaction; say what it was."""
+    target.execute("BEGIN IMMEDIATE")
+    try:
+        found = _copy_all(source, target)
+    except BaseException:
+        target.execute("ROLLBACK")
+        raise
+    target.execute("COMMIT")
+    return found
+
+
+def _copy_all(source: Wreck, target: sqlite3.Connection) -> Incident:
+    rows, notes = Rows(target), Notes()
+    for record in source.pages.records():
+        if not rows.add(record):
+            notes.add(record)
+    noted = source.noted(notes.uuid)
+    tally = notes.tally
+    last_id = _last(
+        notes.sequence(QUEUE) if noted is None else None,  # it has no seal
+        max(tally.last_id if tally else 0, noted.last_id if noted else 0),
+    )
+    if last_id is not None:
+        last_id = rows.last_id(last_id)
+    waiting, removed = None, 0
+    if last_id is not None and (tally or noted):
+        removed = max(tally.removed if tally else 0, noted.removed if noted else 0)
+        waiting = max(0, last_id - removed)
+    if waiting is not None and rows.is_short_of(waiting) and not rows.has_up_to(removed):
+        for record in source.pages.left_over():  # rows alone: an old note would be believed
+            if (record.row_id or 0) > removed:  # they leave in order, so this one has not
+                rows.add(record)
+    damaged = rows.settle(last_id, waiting)
+    letters = notes.copy(target, is_same=last_id is not None)
+    lost = None if waiting is None else max(0, waiting - rows.count - damaged)
+    known = tally or Tally()
+    last_letter = _last(notes.sequence(LETTERS), known.last_letter)
+    _count(target, known._replace(lost=known.lost + (lost or 0)), last_letter or 0)
+    text = f"{rows.count} waiting events and {letters} dead letters were saved"
+    if damaged:
+        text += f", {damaged} damaged ones are in the dead letters"
+    incident = replace(source.incident, text=text, saved=rows.count, lost=lost)
+    make_successor(target)
+    incident.write(target)
+    return incident
+
+
+def _count(target: sqlite3.Connection, tally: Tally, last_letter: int) -> None:
+    """Make the counters fit what is there."""
+    last_id = _follow_sequence(target, QUEUE, 0)
+    last_letter = _follow_sequence(target, LETTERS, last_letter)
+    tally.fitted(count_rows(target), last_id, last_letter).write_anew(target)
+
+
+def _follow_sequence(target: sqlite3.Connection, table: str, least: int) -> int:
+    """Have the next row of a table follow all that were; return the newest id so far."""
+    last: int = max(least, *sequences_of(target, table), 0)
+    if last:
+        set_sequence(target, table, last)
+    return last
+
+
+def _last(said: int | None, sure: int) -> int | None:
+    """The newest id ever given, of all that says so; None if nothing does."""
+    if said is not None and not 0 <= said <= (sure + _NEAR if sure else _UNKNOWN_END):
+        said = None
+    return max(sure, said or 0) if sure or said is not None else None

@@ -1,0 +1,150 @@
+"""What waits in the queue: how much, whose, since when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segops_durable.identity import NO_IDENTITY
+from segops_durable.outbox.disk.files import size_on_disk
+from segops_durable.outbox.findability import BY_INDEX, FIRST
+from segops_durable.outbox.records.rows import Counts, Row, safe_moment
+from segops_durable.outbox.records.schema import LETTERS, QUEUE, SELECT_ROWS
+from segops_durable.outbox.records.tally import Standing, standing
+from segops_durable.outbox.records.walking import PAGE_ROWS
+from segops_durable.system.clock import corrected
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from segops_durable.outbox.store.store import Store
+    from segops_durable.system.clock import Clock, Moment
+
+_PEEK = f"{SELECT_ROWS} ORDER BY _id LIMIT ?"
+_OLDEST = f"SELECT timestamp, uptime, boot FROM {QUEUE} ORDER BY _id LIMIT 1"
+
+_IDENTITIES = f"""
+WITH RECURSIVE named (identity) AS (
+    SELECT (SELECT min(identity) FROM {QUEUE} WHERE identity <> '')
+    UNION ALL
+    SELECT (SELECT min(identity) FROM {QUEUE} WHERE identity > named.identity{BY_INDEX})
+    FROM named WHERE named.identity IS NOT NULL
+)
+SELECT identity, (
+    SELECT min(_id) FROM {QUEUE} AS row WHERE row.identity = named.identity{BY_INDEX}
+) AS head
+FROM named WHERE identity IS NOT NULL ORDER BY head
+"""
+_SECRET = f"""
+SELECT max(_id), min(CASE WHEN identity = '' THEN _id END)
+FROM (SELECT _id, identity FROM {QUEUE} WHERE _id > ? ORDER BY _id LIMIT ?)
+"""
+
+
+class Waiting:
+    """Looks at what waits; any process may.
+
+    Args:
+        store: The open outbox file.
+        clock: Tells whether a clock was set since an event was tracked.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    # How much
+
+    def counts(self) -> Counts:
+        """Say how the outbox stands; the cost does not grow with what waits."""
+        stand, dead, oldest = self._store.look(_look)
+        tally = stand.tally
+        return Counts(
+            pending=stand.pending,
+            dead=dead,
+            accepted_total=tally.accepted,
+            dropped_total=tally.dropped,
+            lost_total=tally.lost,
+            last_id=stand.last_id,
+            oldest_at=None if oldest is None else self._shown_now(oldest),
+            last_accepted_at=tally.last_accepted_at,
+            queue_bytes=size_on_disk(self._store.path),
+        )
+
+    def count_of(self, identities: Sequence[str]) -> dict[str, int]:
+        """How many events of each of these identities wait; the cost grows with the answer."""
+        sql = f"SELECT count(*) FROM {QUEUE} WHERE identity = ?{{}}"
+        return {
+            each: self._store.read(sql.format(BY_INDEX if each else ""), (each,))[0][0]
+            for each in identities
+        }
+
+    def count_public(self) -> int:
+        """How many waiting events were tracked under a public key; the cost grows with it."""
+        count: int = self._store.read(f"SELECT count(*) FROM {QUEUE} WHERE identity <> ''")[0][0]
+        return count
+
+    def count_after(self, row_id: int) -> int:
+        """How many rows newer than that id wait."""
+        sql = f"SELECT count(*) FROM {QUEUE} WHERE _id > ?"
+        count: int = self._store.read(sql, (row_id,))[0][0]
+        return count
+
+    def has_rows_up_to(self, row_id: int) -> bool:
+        """Whether a row of that id or an older one still waits."""
+        return bool(self._store.read(f"SELECT 1 FROM {QUEUE} WHERE _id <= ? LIMIT 1", (row_id,)))
+
+    def peek(self, limit: int) -> list[Row]:
+        """The oldest events that wait, damaged ones as well."""
+        return [Row.of(found) for found in self._store.read(_PEEK, (limit,))]
+
+    # Whose
+
+    def identities(self) -> list[str]:
+        """Whose events wait, those with the oldest first.
+
+        The cost grows with the number of identities, not of events. `NO_IDENTITY` is there
+        only if the oldest event of all is of it.
+        """
+        named = [found[0] for found in self._store.read(_IDENTITIES) if isinstance(found[0], str)]
+        first = self._store.read(FIRST)
+        if first:
+            identity = first[0][1] if isinstance(first[0][1], str) else NO_IDENTITY
+            # not in the index: it is `NO_IDENTITY`, which that leaves out, or the index is damaged.
+            # Then it is named all the same, for it is the take that looks, and has it salvaged
+            if identity not in named:
+                named.insert(0, identity)
+        return named
+
+    def find_secret(self, after: int) -> tuple[int, bool]:
+        """Look on, page by page, for a row that was tracked under a secret key.
+
+        `identities` shows those only at the head. Each row is looked at once, if the caller
+        goes on from where this has come to.
+
+        Args:
+            after: The newest id that was looked at before.
+
+        Returns:
+            The newest id that was looked at now, and whether there is such a row: after it.
+        """
+        while found := self._store.read(_SECRET, (after, PAGE_ROWS))[0]:
+            last, first_secret = found
+            if first_secret is not None:
+                return first_secret - 1, True
+            if last is None or last <= after:  # a damaged page may not advance
+                break
+            after = last
+        return after, False
+
+    def _shown_now(self, then: Moment) -> float:
+        """When something happened, as far as is known now."""
+        now = corrected(then, self._clock.moment())
+        return then.wall if now is None else now
+
+
+def _look(connection: sqlite3.Connection) -> tuple[Standing, int, Moment | None]:
+    """Read the counters, how many dead letters there are, and when the oldest row is of."""
+    oldest = connection.execute(_OLDEST).fetchone()
+    dead = connection.execute(f"SELECT count(*) FROM {LETTERS}").fetchone()[0]
+    return standing(connection), dead, None if oldest is None else safe_moment(*oldest)

@@ -1,0 +1,155 @@
+"""A lock that processes share, and that the kernel frees when its holder dies.
+
+It is `flock` on a file of its own that is never unlinked: unlinking would let two holders
+each lock a different file of the same name. `lockf` is no use here, since it grants the
+same lock twice within one process. Each `FileLock` opens the file itself, so two of them
+in one process exclude each other as two processes do. It does not exclude two threads that
+share one `FileLock`: they need a thread lock outside it.
+
+The wait is a poll, not the kernel's own queue: a process that is stopped while it holds the
+lock would keep all others there for ever, where nothing but a signal can reach them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from segops_durable.system.descriptors import FileId, file_of
+from segops_durable.system.private_files import open_private
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.platform == "win32":  # pragma: no cover - the other platforms' branch is the tested one
+    import msvcrt
+
+    def _try_lock(fd: int) -> bool:
+        os.lseek(fd, 0, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(fd: int) -> None:
+        os.lseek(fd, 0, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+
+    def _write_at(fd: int, at: int, data: bytes) -> None:
+        os.lseek(fd, at, os.SEEK_SET)
+        os.write(fd, data)
+
+else:
+    import fcntl
+
+    def _try_lock(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def _write_at(fd: int, at: int, data: bytes) -> None:
+        os.pwrite(fd, data, at)
+
+
+_SHORT_WAIT = 0.0005
+"""Seconds between two tries at first; measured to be as fair among processes as a queue."""
+
+_LONG_WAIT = 0.01
+_LONG_AFTER = 1.0
+"""Seconds after which the holder is not about to give it back, and tries are not so urgent."""
+
+
+class FileLock:
+    """An exclusive lock between processes, on a file that is made if need be.
+
+    Args:
+        path: The lock file; its directory must exist. It is opened at the first use, and
+            created private (0600).
+        like: The file whose owner it gets, where root makes it. Defaults to the directory.
+    """
+
+    def __init__(self, path: Path, *, like: Path | None = None) -> None:
+        self._path = path
+        self._like = like
+        self._fd = -1
+        self._file: FileId | None = None
+        self.is_closed: bool = False
+
+    @property
+    def _is_ours(self) -> bool:
+        return self._file is not None and file_of(self._fd) == self._file
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the program has closed our descriptor, and so given the lock back."""
+        return self._file is not None and not self._is_ours
+
+    def acquire(self, seconds: float) -> bool:
+        """Wait for the lock; say whether it could be had in so many seconds."""
+        if self.try_acquire():
+            return True
+        start = now = time.monotonic()
+        while now < start + seconds:
+            wait = _SHORT_WAIT if now < start + _LONG_AFTER else _LONG_WAIT
+            time.sleep(min(wait, start + seconds - now))
+            if self.try_acquire():
+                return True
+            now = time.monotonic()
+        return False
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free; say whether it was.
+
+        Raises:
+            StorageError: What is there is no file of ours: a link, a pipe, a stranger's.
+        """
+        if not self._is_ours:
+            # not opened yet; or a daemon has closed all descriptors after its fork (POSIX), and
+            # ours may be somebody else's file by now, which is neither locked nor closed
+            self._open()
+        return _try_lock(self._fd)
+
+    def write(self, note: bytes) -> None:
+        """Leave a note in the file for others to read; of no use but to inform."""
+        if not self._is_ours:
+            return
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        # Windows lets nobody else read a byte that is locked: so that is one of its own, the first
+        os.write(self._fd, b" " + note)
+
+    def keep(self, at: int, data: bytes) -> None:
+        """Write data into the file, in its place; not synced, and so not to be relied on."""
+        if self._is_ours:
+            _write_at(self._fd, 1 + at, data)  # behind the byte that is locked, as above
+
+    def kept(self, at: int, size: int) -> bytes:
+        """Read what `keep` wrote there; less where there is less."""
+        if not self._is_ours:
+            return b""
+        os.lseek(self._fd, 1 + at, os.SEEK_SET)
+        return os.read(self._fd, size)
+
+    def release(self) -> None:
+        """Give the lock back, if it is held."""
+        if self._is_ours:
+            _unlock(self._fd)
+
+    def close(self) -> None:
+        """Close the file, which also gives the lock back. Safe to call twice."""
+        self.is_closed = True
+        if self._is_ours:
+            fd, self._file = self._fd, None
+            os.close(fd)
+
+    def _open(self) -> None:
+        self._fd = open_private(self._path, like=self._like)
+        self._file = file_of(self._fd)

@@ -1,0 +1,78 @@
+"""A lock that nobody waits for without end, and that knows whose it is.
+
+A signal handler runs in the middle of whatever its thread was doing, at any instruction, and
+may call in again, or raise. So two things must not be spread over several instructions: a
+lock and the note of who holds it, and a lock and the block that gives it back. The
+interpreter's reentrant lock does the first in one step; `with` does the second, if both of
+its ends are the interpreter's own calls and no Python function of ours.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+
+class BoundedLock:
+    """A lock for the threads of this process.
+
+    Args:
+        seconds: How long a thread waits for it at most.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        lock = cast("Any", threading.RLock())  # the stubs leave out who owns it
+        self._lock = lock
+        self._seconds = seconds
+        self._is_owned: Callable[[], bool] = lock._is_owned  # noqa: SLF001 - what `threading.Condition` asks
+        self._turn = self._turn_of(seconds)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the calling thread holds it: true in a handler that interrupted the holder."""
+        return self._is_owned()
+
+    def run(self, action: Callable[[], _T], seconds: float | None = None) -> _T:
+        """Run an action with the lock held.
+
+        Args:
+            action: What to run.
+            seconds: How long to wait. Defaults to as long as anybody does.
+
+        Raises:
+            TimeoutError: The lock could not be had in time.
+        """
+        is_held = True
+        try:
+            with self._turn if seconds is None else self._turn_of(seconds) as is_held:
+                if is_held:
+                    return action()
+        except RuntimeError:
+            if is_held:
+                raise
+            # the time was up: `with` went on nevertheless, and at its end released a lock that
+            # this thread does not hold, which raises; anything else is the action's own error
+        raise TimeoutError("another thread has kept the lock")
+
+    def acquire(self) -> bool:
+        """Take it beyond a block, as a fork must; say whether it could be had."""
+        taken: bool = self._lock.acquire(timeout=self._seconds)
+        return taken
+
+    def release(self) -> None:
+        """Give it back, if it is held."""
+        if self.is_mine:
+            self._lock.release()
+
+    def _turn_of(self, seconds: float) -> Any:  # noqa: ANN401 - a class made to order
+        ends = {
+            "__enter__": staticmethod(partial(self._lock.acquire, timeout=seconds)),
+            "__exit__": staticmethod(self._lock.__exit__),
+        }
+        return type("Turn", (), ends)()

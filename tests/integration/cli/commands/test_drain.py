@@ -1,0 +1,51 @@
+"""Drain sends all that waits, and says what is left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from support.commands import Commands, closing_client
+from support.events import numbered, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segops_durable import SegOpsClient
+    from segops_durable.sandbox import Sandbox
+
+
+def test_drain_sends_all_and_says_what_is_left(commands: Commands, sandbox: Sandbox) -> None:
+    sandbox.stop()
+    with closing_client(commands) as client:
+        client.track_many(numbered(1200))
+    result = commands.json("drain", "--timeout", "1", status=1)
+    assert (result["sent"], result["waiting"]) == (0, 1200)
+    sandbox.start()
+    result = commands.json("drain")
+    assert (result["sent"], result["waiting"], result["dead"]) == (1200, 0, 0)
+    assert sorted(numbers(sandbox)) == list(range(1200))
+    assert len(sandbox.requests()) == 3
+    assert "0 sent" in commands("drain").output
+
+
+def test_drain_stops_when_a_round_has_sent_nothing(commands: Commands, sandbox: Sandbox) -> None:
+    commands("track", "ann", "x")
+    sandbox.configure(revoked_keys=["sk_test"])
+    output = commands("drain", status=1).output
+    assert "0 sent" in output
+    assert "revoked" in output
+    sandbox.configure()
+    sandbox.faults(status=400)
+    assert "dead list" in commands("drain", status=1).output
+
+
+def test_drain_works_beside_a_client_that_sends(
+    commands: Commands, sandbox: Sandbox, make_client: Callable[..., SegOpsClient]
+) -> None:
+    client = make_client(queue_path=commands.queue_path, flush_interval=0.2)
+    client.flush(timeout=10)  # it is the sender now
+    sandbox.faults(delay=0.1)
+    client.track_many(numbered(100))
+    result = commands.json("drain", "--timeout", "20")
+    assert result["waiting"] == 0
+    assert sorted(numbers(sandbox)) == list(range(100))

@@ -1,0 +1,91 @@
+"""A file that is deleted or replaced while it is open is noticed, and made again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segops_durable import ReplacedOutboxError
+from support.damaged import drain, open_outbox
+from support.events import numbers, track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from segops_durable import SegOpsClient, SegOpsError
+    from segops_durable.sandbox import Sandbox
+
+
+def test_two_who_have_the_file_open_agree_after_damage(queue_path: Path) -> None:
+    first, second = open_outbox(queue_path), open_outbox(queue_path)
+    rows = {b'{"n":%d,"x":"%s"}' % (n, b"y" * 1000) for n in range(8000)}
+    first.commit.append(sorted(rows))
+    first._store._live.current().writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with queue_path.open("r+b") as file:
+        file.seek(5 * 4096)
+        file.write(bytes(4096 * 20))
+    sent, dead = drain(first)
+    second.commit.append([b'{"n":"second"}'])
+    first.commit.append([b'{"n":"first"}'])
+    again, _ = drain(second)
+    assert again == {b'{"n":"first"}', b'{"n":"second"}'}
+    lost = sum(getattr(each, "lost", 0) for each in first.pop_incidents())
+    assert lost > 0
+    assert len(rows - sent - dead) <= lost
+    assert [type(each) for each in second.pop_incidents()] == [ReplacedOutboxError]
+    first.close()
+    second.close()
+
+
+def test_a_file_that_was_deleted_while_it_was_open_is_made_again_with_what_waited(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox, queue_path: Path
+) -> None:
+    sandbox.faults(status=503)
+    told: list[SegOpsError] = []
+    client = make_client(max_retries=0, on_error=told.append)
+    track(client, 30)
+    client.flush(timeout=10)
+    for each in queue_path.parent.glob("outbox.db*"):
+        if each.suffix not in {".lock", ".sender"}:
+            each.unlink()
+    track(client, 1, first=30)
+    sandbox.faults()
+    assert client.flush(timeout=30).ok
+    assert sorted(numbers(sandbox)) == list(range(31))
+    (incident,) = [error for error in told if isinstance(error, ReplacedOutboxError)]
+    assert "30 events were carried over" in str(incident)
+    client.shutdown()
+    assert make_client().stats().pending == 0
+
+
+def test_a_file_that_was_replaced_while_it_was_open_is_noticed(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox, queue_path: Path, tmp_path: Path
+) -> None:
+    sandbox.faults(status=503)
+    other = make_client(queue_path=tmp_path / "other.db", max_retries=0)
+    track(other, 2, first=100)
+    other.shutdown(0)
+    told: list[SegOpsError] = []
+    client = make_client(max_retries=0, on_error=told.append)
+    track(client, 1)
+    (tmp_path / "other.db").replace(queue_path)
+    for each in queue_path.parent.glob("outbox.db-*"):
+        each.unlink()
+    track(client, 1, first=1)
+    sandbox.faults()
+    assert client.flush(timeout=30).ok
+    assert {1, 100, 101} <= set(numbers(sandbox))
+    assert any(isinstance(error, ReplacedOutboxError) for error in told)
+
+
+def test_a_file_that_is_replaced_by_an_empty_one_while_it_is_open_loses_nothing(
+    queue_path: Path,
+) -> None:
+    outbox = open_outbox(queue_path)
+    outbox.commit.append([b'{"n":%d}' % number for number in range(40)])
+    queue_path.unlink()
+    queue_path.touch(mode=0o600)
+    outbox.commit.append([b'{"n":"new"}'])
+    assert drain(outbox)[0] == {*(b'{"n":%d}' % number for number in range(40)), b'{"n":"new"}'}
+    assert any(isinstance(error, ReplacedOutboxError) for error in outbox.pop_incidents())
+    outbox.close()
