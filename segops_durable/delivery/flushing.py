@@ -52,7 +52,7 @@ class Flushing:
         before = self._outbox.waiting.counts()
         self._wait(self._flusher.request_round(), before, timeout)
         after = self._outbox.waiting.counts()
-        pending = max(0, after.pending - self._outbox.waiting.count_after(before.last_id))
+        pending = self._left_of(before, after)
         return FlushResult(
             sent=after.accepted_total - before.accepted_total,
             pending=pending,
@@ -60,6 +60,16 @@ class Flushing:
             blocked=pending > 0 and self._sender.is_blocked,
             lost=max(0, _lost(after) - _lost(before)),
         )
+
+    def _left_of(self, before: Counts, after: Counts) -> int:
+        """How many of those that waited before still do.
+
+        Whether any does is one look. How many are the difference of two: what came later may
+        leave between them, by another process say, so that alone says nothing of the others.
+        """
+        if not self._outbox.waiting.has_rows_up_to(before.last_id):
+            return 0
+        return max(1, after.pending - self._outbox.waiting.count_after(before.last_id))
 
     def make_room(self, timeout: float) -> bool:
         """Have what waits sent, in the ordinary way, and wait until something changed.

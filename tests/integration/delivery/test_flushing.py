@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segops_durable import FlushResult, SegOpsClient, SegOpsError
+    from segops_durable.outbox import Counts
     from segops_durable.sandbox import Sandbox
 
 IMPATIENT = {"timeout": 0.5, "max_retries": 0, "flush_interval": 0.1}
@@ -70,6 +71,39 @@ def test_what_a_flush_met_is_told_before_it_returns(
         assert client.flush(timeout=30).dead == 1
         assert [type(error) for error in told] == [RefusedError]
         client.shutdown(0)
+
+
+def test_what_came_during_a_flush_and_left_again_is_not_pending_of_it(
+    make_client: Callable[..., SegOpsClient],
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    def accept(request: Request) -> bytes:
+        return segops.accept(request)
+
+    with Peer(accept) as segops:
+        client = make_client(api_url=segops.url)
+        waiting, flusher = client._outbox.waiting, client._delivery.current.flusher
+        counts = waiting.counts
+        looks = iter(("before", "after"))
+
+        def look() -> Counts:
+            # the thread that sends looks too
+            if flusher.is_current or next(looks) == "before":
+                return counts()
+            track(client, 2)
+            found = counts()
+            flusher.request_round()
+            wait_until(lambda: not waiting.has_rows_up_to(found.last_id))
+            return found
+
+        track(client, 1, first=2)
+        assert client.flush(timeout=30).ok
+        with monkeypatch.context() as patched:
+            patched.setattr(waiting, "counts", look)
+            assert client.flush(timeout=30).pending == 0
+        client.shutdown(0)
+    assert segops.accepted == Counter(range(3))
 
 
 SENDING = """
