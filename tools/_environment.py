@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -41,6 +43,24 @@ def environment(extra: str, python: str | None = None) -> Path:
         sys.exit(f"pip could not install what {home.name} needs; see above")
     stamp.write_text(made_of)
     return interpreter
+
+
+def run_tool(module: str, extra: str, needs: tuple[str, ...] = ()) -> int:
+    """Run a tool's `main` here; or in an environment of its own, where something is missing.
+
+    Args:
+        module: The module that has a `main`, which takes the arguments of the command.
+        extra: An extra of the package, with what the tool needs.
+        needs: Modules that it needs beside the package itself. Defaults to none.
+
+    Returns:
+        The status to end with.
+    """
+    if all(importlib.util.find_spec(each) for each in ("segops_durable", "requests", *needs)):
+        status: int = importlib.import_module(module).main(sys.argv[1:])
+        return status
+    python = environment(extra)
+    return subprocess.run([str(python), *sys.argv], check=False).returncode
 
 
 def _version(python: str) -> str:

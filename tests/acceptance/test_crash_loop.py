@@ -1,0 +1,38 @@
+"""Kills at random lose nothing; and a client that would lose something is found out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).parents[2] / "tools" / "crash_loop.py"
+
+pytestmark = [pytest.mark.long, pytest.mark.one_python]
+
+
+def crash_loop(*options: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, str(TOOL), "--seed", "2026", *options],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    (verdict,) = (line for line in done.stdout.splitlines() if line.startswith("VERDICT"))
+    return done.returncode, verdict
+
+
+def test_kills_at_random_lose_nothing_alter_nothing_and_repeat_a_batch_each_at_most() -> None:
+    status, verdict = crash_loop("--kills", "60")
+    assert status == 0, verdict
+    assert "0 lost, 0 altered, 0 keys with two bodies" in verdict
+
+
+@pytest.mark.parametrize("mutant", ["ack-first", "remove-first"])
+def test_a_client_that_loses_events_is_found_out(mutant: str) -> None:
+    status, verdict = crash_loop("--kills", "60", "--mutant", mutant)
+    assert status == 1
+    assert "acknowledged events are lost" in verdict
