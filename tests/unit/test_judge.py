@@ -11,7 +11,7 @@ from proof.events import make_event
 from proof.judge import Findings, judge
 from proof.recorder import Record
 
-NAMES = [f"0-1-0-{number}" for number in range(3)]
+NAMES = [f"0-1-0-{number}" for number in (1, 2, 3)]
 
 
 def batch(
@@ -72,6 +72,19 @@ def test_duplicates_are_bounded(allowed: int, problems: int) -> None:
 
 def test_nothing_at_all_shows_nothing() -> None:
     assert Findings().verdict("x")[1] == 1
+
+
+def test_an_event_that_does_not_say_when_may_come_with_any_time_and_has_to_come_with_one() -> None:
+    untimed = make_event("0-1-0-5")
+    assert "occurred_at" not in untimed
+    timed = {**untimed, "occurred_at": "1999-12-31T23:59:59Z"}
+    assert judge(["0-1-0-5"], [batch(timed)], allowed=0).problems() == []
+    assert judge(["0-1-0-5"], [batch(untimed)], allowed=0).altered == 1
+
+
+def test_what_was_refused_and_is_kept_is_not_lost() -> None:
+    found = judge(NAMES, [whole(is_accepted=False)], 0, [make_event(each) for each in NAMES[:2]])
+    assert (found.refused, found.lost) == (2, 1)
 
 
 def test_findings_of_several_outboxes_add_up() -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import random
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proof.judge import Findings, judge
-from proof.life import BATCH, MUTANTS, Life, live, open_client
+from proof.life import BATCH, MUTANTS, Life, live, open_client, prepare_to_fork, troubles_below
 from proof.recorder import Recorder, Reply, Request, read
 
 if TYPE_CHECKING:
@@ -103,13 +102,6 @@ class Lane:
         allowed = self.kills.total() * BATCH
         return judge(acknowledged, read(self._home / "requests"), allowed)
 
-    def troubles(self) -> list[str]:
-        """What a life raised, the last line of each."""
-        path = self._life().troubles
-        if not path.exists():
-            return []
-        return [each.splitlines()[-1] for each in path.read_text().strip().split("\n\n")]
-
     def _came(self, _request: Request) -> Reply:
         self._notice("in flight")
         return Reply()
@@ -146,17 +138,9 @@ class Lane:
         self.kills[instant] += 1
 
 
-def _prepare_to_fork() -> None:
-    """Have each life forked from a process that has imported all, and made no client."""
-    tools = str(Path(__file__).parents[1])
-    # before Python 3.13 that process ignores the sys.path that it is given
-    os.environ["PYTHONPATH"] = os.pathsep.join([tools, os.environ.get("PYTHONPATH", "")])
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["_environment", "proof.life"])
-
-
 def run(options: argparse.Namespace, seed: int) -> int:
     """Let the lanes kill; print what came of it, and return the status."""
-    _prepare_to_fork()
+    prepare_to_fork()
     kills, count = options.kills, min(options.lanes, options.kills)
     start = time.monotonic()
     deadline = start + options.seconds
@@ -171,7 +155,7 @@ def run(options: argparse.Namespace, seed: int) -> int:
         with ThreadPoolExecutor(count) as pool:
             all_found = pool.map(lambda lane, share: lane.run(share, deadline), lanes, shares)
             found = sum(all_found, Findings())
-        troubles = [each for lane in lanes for each in lane.troubles()]
+        troubles = troubles_below(Path(home))
     by_instant: Counter[str] = sum((lane.kills for lane in lanes), Counter())
     done = by_instant.total()
     of_what = ", ".join(f"{number:,} {instant}" for instant, number in by_instant.items())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from proof.events import make_event
+from proof.events import is_same
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,8 @@ class Findings:
     Attributes:
         acknowledged: `track` had returned.
         arrived: Different ones that the server took.
-        lost: Acknowledged, and never arrived.
+        refused: Kept as dead letters, as the server would not have them.
+        lost: Acknowledged, and neither arrived nor refused.
         altered: Arrived otherwise than they were tracked, or were never tracked.
         duplicates: That arrived once more.
         conflicts: Keys that came with two bodies.
@@ -31,6 +32,7 @@ class Findings:
 
     acknowledged: int = 0
     arrived: int = 0
+    refused: int = 0
     lost: int = 0
     altered: int = 0
     duplicates: int = 0
@@ -70,13 +72,16 @@ class Findings:
         ), 0
 
 
-def judge(acknowledged: Iterable[str], records: Iterable[Record], allowed: int) -> Findings:
+def judge(
+    acknowledged: Iterable[str], records: Iterable[Record], allowed: int, dead: Iterable[Any] = ()
+) -> Findings:
     """Compare what was acknowledged with what came.
 
     Args:
         acknowledged: Names of events whose `track` had returned.
         records: Every batch that came.
         allowed: Duplicates that there may be.
+        dead: Events of which the outbox says that the server refused them. Defaults to none.
     """
     found = Findings(allowed=allowed)
     missing = set(acknowledged)
@@ -99,8 +104,11 @@ def judge(acknowledged: Iterable[str], records: Iterable[Record], allowed: int) 
                 found.duplicates += 1
             else:
                 arrived.add(name)
+    kept = [_name(event) for event in dead]
+    found.altered += kept.count(None)
+    found.refused = len(kept)
     found.arrived, found.conflicts = len(arrived), len(conflicts)
-    found.lost = len(missing - arrived)
+    found.lost = len(missing - arrived - set(kept))
     return found
 
 
@@ -115,6 +123,6 @@ def _name(event: Any) -> str | None:  # noqa: ANN401 - whatever came
     """The name of an event that is what its name says it is; None of any other."""
     try:
         name = str(event["payload"]["name"])
-        return name if make_event(name) == event else None
+        return name if is_same(event, name) else None
     except (ValueError, TypeError, KeyError):
         return None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import os
+import signal
 import threading
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -21,15 +24,16 @@ from segops_durable import SegOpsClient, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 BATCH = 20
 MUTANTS = ("ack-first", "remove-first")
 """Clients broken on purpose: one notes an event before it tracks it; with the other a batch is
 accepted, and so removed, before it is sent."""
 _BURST = 30
-_SECONDS_BETWEEN = 0.001
 _SECONDS_OF_THE_FORGER = 0.02
+_SECONDS_TO_OPEN_AGAIN = 0.05
+_SECONDS_TO_END = 2.0
+_PATIENT_AT, _PATIENT_FACTOR, _EVERY = 3000, 20, 64
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,9 @@ class Life:
         name: The beginning of the names of its events.
         threads: How many track.
         mutant: See `MUTANTS`; empty for the client as it is.
+        seconds_between: Two events of a thread, once it has tracked a few.
+        disk_error: The number of the error with which the disk fails at times; see
+            `diskfault.c`. Defaults to 0: it never does, and a StorageError is a trouble.
     """
 
     api_url: str
@@ -49,6 +56,8 @@ class Life:
     name: str
     threads: int = 1
     mutant: str = ""
+    seconds_between: float = 0.001
+    disk_error: int = 0
 
     @property
     def queue_path(self) -> Path:
@@ -59,6 +68,16 @@ class Life:
     def notes(self) -> Path:
         """Names of what was acknowledged, a line each; a kill leaves them as they are."""
         return self.home / "acknowledged"
+
+    @property
+    def failing(self) -> Path:
+        """While it is there, the disk fails."""
+        return self.home / "failing"
+
+    @property
+    def ahead(self) -> Path:
+        """Has the seconds by which the time of day is wrong; see `clockshift.c`."""
+        return self.home / "ahead"
 
     @property
     def troubles(self) -> Path:
@@ -109,36 +128,104 @@ def open_client(life: Life, **options: Any) -> SegOpsClient:  # noqa: ANN401 - a
 
 
 def live(life: Life) -> None:
-    """Track until somebody kills this process."""
+    """Track until somebody kills this process; SIGTERM has it end as a program does."""
+    is_over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: is_over.set())
+    os.environ |= {
+        "DISKFAULT_DIR": str(life.queue_path.parent),
+        "DISKFAULT_FAIL": str(life.failing),
+        "DISKFAULT_ERRNO": str(life.disk_error),
+        "CLOCKSHIFT_FILE": str(life.ahead),
+    }
     try:
-        client = open_client(life)
-        for thread in range(1, life.threads):
-            threading.Thread(target=_produce, args=(client, life, thread), daemon=True).start()
-        _produce(client, life, 0)
+        _live(life, is_over)
+    except StorageError:
+        if not life.disk_error:
+            _note_trouble(life)
     except BaseException:
-        with life.troubles.open("a", encoding="utf-8") as file:
-            file.write(traceback.format_exc() + "\n")
+        _note_trouble(life)
         raise
 
 
-def _produce(client: SegOpsClient, life: Life, thread: int) -> None:
-    pause = threading.Event()
+def _live(life: Life, is_over: threading.Event) -> None:
+    client = _open(life)
+    while client is None:
+        if is_over.wait(_SECONDS_TO_OPEN_AGAIN):
+            return
+        client = _open(life)
+    threads = [
+        threading.Thread(target=_produce, args=(client, life, number, is_over), daemon=True)
+        for number in range(life.threads)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    client.shutdown(_SECONDS_TO_END)
+
+
+def _open(life: Life) -> SegOpsClient | None:
+    try:
+        return open_client(life)
+    except StorageError:
+        if not life.disk_error:
+            raise
+        return None
+
+
+def _note_trouble(life: Life) -> None:
+    with life.troubles.open("a", encoding="utf-8") as file:
+        file.write(traceback.format_exc() + "\n")
+
+
+def _produce(client: SegOpsClient, life: Life, thread: int, is_over: threading.Event) -> None:
     notes = os.open(life.notes, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-    for number in count():
-        name = f"{life.name}-{thread}-{number}"
-        track_and_note(client, name, notes, is_hasty=life.mutant == "ack-first")
-        if number > _BURST:
-            pause.wait(_SECONDS_BETWEEN)
+    pause = life.seconds_between
+    try:
+        for number in count():
+            name = f"{life.name}-{thread}-{number}"
+            track_and_note(client, name, notes, life)
+            if number % _EVERY == _EVERY - 1:
+                pause = life.seconds_between * _patience(client)
+            if number > _BURST and is_over.wait(pause):
+                return
+    except BaseException:
+        _note_trouble(life)
+        raise
 
 
-def track_and_note(client: SegOpsClient, name: str, notes: int, *, is_hasty: bool = False) -> None:
+def _patience(client: SegOpsClient) -> int:
+    """By how much to slow down: what waits may grow, and not without end."""
+    with suppress(StorageError):
+        return _PATIENT_FACTOR if client.stats().pending > _PATIENT_AT else 1
+    return 1
+
+
+def track_and_note(client: SegOpsClient, name: str, notes: int, life: Life) -> None:
     """Track an event, and note it once it is acknowledged; before, if a mutant is to be seen."""
-    note: Callable[[], object] = lambda: os.write(notes, f"{name}\n".encode())  # noqa: E731
-    if is_hasty:
-        note()
+    if life.mutant == "ack-first":
+        os.write(notes, f"{name}\n".encode())
     try:
         client.track(make_event(name))
     except StorageError:
+        if not life.disk_error:
+            raise
         return  # it says that it may not be stored
-    if not is_hasty:
-        note()
+    if life.mutant != "ack-first":
+        os.write(notes, f"{name}\n".encode())
+
+
+def prepare_to_fork() -> None:
+    """Have each life forked from a process that has imported all, and made no client."""
+    tools = str(Path(__file__).parents[1])
+    # before Python 3.13 that process ignores the sys.path that it is given
+    os.environ["PYTHONPATH"] = os.pathsep.join([tools, os.environ.get("PYTHONPATH", "")])
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["_environment", "proof.life"])
+
+
+def troubles_below(home: Path) -> list[str]:
+    """What lives have raised and should not have; the last line of each."""
+    found = []
+    for path in sorted(home.rglob("troubles")):
+        found += [each.splitlines()[-1] for each in path.read_text().strip().split("\n\n")]
+    return found

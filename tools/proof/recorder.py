@@ -58,9 +58,14 @@ class Reply:
     drips: bool = False
     retry_after: int | None = None
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the events are taken."""
+        return self.status < 300  # noqa: PLR2004 - as HTTP has it
+
     def message(self, events: int) -> bytes:
         """The answer, as it goes over the wire."""
-        document = {"queued": events, "skipped": 0} if self.status < 300 else {"detail": "No."}  # noqa: PLR2004 - success
+        document = {"queued": events, "skipped": 0} if self.is_success else {"detail": "No."}
         text = json.dumps(document)
         fields = [f"Content-Length: {len(text)}", "Content-Type: application/json"]
         if self.retry_after is not None:
@@ -91,6 +96,9 @@ class Recorder:
         self._address = self._listener.getsockname()
         self._open: set[socket.socket] = set()
         self._is_over = threading.Event()
+        self._lock = threading.Lock()
+        self.unheard = 0
+        """Batches that were accepted, and whose answer may not have come; at most."""
 
     @property
     def url(self) -> str:
@@ -112,6 +120,7 @@ class Recorder:
 
     def stop(self) -> None:
         """Refuse connections, and break those that there are."""
+        self._count_unheard(len(self._open))
         for each in (self._listener, *tuple(self._open)):
             with suppress(OSError):  # it is closed on the other side as well
                 each.shutdown(socket.SHUT_RDWR)
@@ -144,9 +153,10 @@ class Recorder:
 
     def _answer(self, connection: socket.socket, request: Request) -> bool:
         reply = self._react(request)
-        record = Record(request.key, reply.status < 300, request.body.decode("latin-1"))  # noqa: PLR2004 - success
+        record = Record(request.key, reply.is_success, request.body.decode("latin-1"))
         os.write(self._log, (json.dumps(record) + "\n").encode())
         if not reply.is_heard:
+            self._count_unheard(int(record.is_accepted))
             return False
         message = reply.message(request.body.count(b'"user_id"'))
         if not reply.drips:
@@ -158,6 +168,10 @@ class Recorder:
             if self._is_over.wait(_SECONDS_A_DRIP):
                 return False
         return True
+
+    def _count_unheard(self, batches: int) -> None:
+        with self._lock:
+            self.unheard += batches
 
 
 def _read(stream: IO[bytes]) -> Request:
