@@ -27,7 +27,7 @@ from segops_durable.outbox import Checkpoint
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -107,12 +107,12 @@ class Tracking(Opened):
             raise InvalidEventError("events", "must be an iterable of events", events)
         if checkpoint is not None:
             place = _as_checkpoint(checkpoint)
-            return self._store([make_event(event) for event in events], place)
+            return self._store([_as_it_is_now(event) for event in events], place)
         stored = 0
         largest = min(CHUNK_ROWS, self._options.max_queue_events or CHUNK_ROWS)
-        chunk: list[Event] = []
+        chunk: list[Event | dict[str, Any]] = []
         for event in events:
-            chunk.append(make_event(event))
+            chunk.append(_as_it_is_now(event))
             if len(chunk) == largest:
                 stored += self._store(chunk)
                 chunk = []
@@ -265,9 +265,16 @@ class Tracking(Opened):
         self._check_open()
         return self._outbox.checkpoints.position(job)
 
-    def _store(self, events: list[Event], checkpoint: Checkpoint | None = None) -> int:
+    def _store(
+        self, events: Sequence[Event | dict[str, Any]], checkpoint: Checkpoint | None = None
+    ) -> int:
         self._check_open()
         return self._intake.store(events, self._delivery.current, checkpoint)
+
+
+def _as_it_is_now(event: Event | Mapping[str, Any]) -> Event | dict[str, Any]:
+    """What was handed over, of which an iterator may make the next event."""
+    return event.copy() if type(event) is dict else make_event(event)
 
 
 def _as_checkpoint(given: object) -> Checkpoint:

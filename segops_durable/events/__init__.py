@@ -2,6 +2,7 @@
 
 - `event`: an event and a user's traits, made of whichever form a caller has.
 - `encoding`: the bytes, made once: they are stored, and sent, as they are.
+- `fast_json`: the same bytes, sooner, where orjson is installed.
 - `payloads`: what a payload may hold; what it may not is named by its path.
 - `timestamps`: when it occurred, in UTC.
 """
@@ -16,6 +17,7 @@ from segops_durable.events.event import (
     make_event,
     make_identify_event,
 )
+from segops_durable.events.fast_json import read_json, write_json
 from segops_durable.events.payloads import encode_text, is_unicode, words_of
 from segops_durable.events.timestamps import retimed
 
@@ -29,6 +31,8 @@ __all__ = [
     "is_unicode",
     "make_event",
     "make_identify_event",
+    "read_json",
     "retimed",
     "words_of",
+    "write_json",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from functools import lru_cache
 
 from segops_durable.errors import InvalidEventError
@@ -70,22 +70,38 @@ def _utc_now(now: float) -> str:
     return datetime.fromtimestamp(within, timezone.utc).isoformat()
 
 
-def _is_canonical(text: str) -> bool:
-    """Whether the text is what Python itself would write of that time in UTC: the fast path."""
+@lru_cache(maxsize=4096)  # the days of eleven years
+def _is_day(text: str) -> bool:
+    """Whether a text is a day of the calendar and a T, as in ``2026-01-31T``."""
     try:
-        moment = datetime.fromisoformat(text)
+        return f"{date.fromisoformat(text[:-1]).isoformat()}T" == text
     except ValueError:
         return False
-    return moment.tzinfo is timezone.utc and moment.isoformat() == text
+
+
+_HOURS = frozenset(f"{number:02}:" for number in range(24))
+_MINUTES = frozenset(f"{number:02}:" for number in range(60))
+_SECONDS = frozenset(f"{number:02}" for number in range(60))
 
 
 def _time_in_utc(text: str) -> str:
-    """A time that was given, in UTC; the two usual ways to write it take no regex."""
-    if text[-1:] == "Z":
-        written = text[:-1] + "+00:00"
-        if _is_canonical(written):
-            return written
-    return text if _is_canonical(text) else _utc_text(text)
+    """A time that was given, in UTC; one that is in UTC takes no regex, and no datetime."""
+    if (
+        text[17:19] not in _SECONDS
+        or text[14:17] not in _MINUTES
+        or text[11:14] not in _HOURS
+        or not _is_day(text[:11])
+    ):
+        return _utc_text(text)
+    rest = text[19:]
+    if rest == "+00:00":
+        return text
+    fraction = rest[:-1] if rest[-1:] == "Z" else rest.removesuffix("+00:00")
+    digits = fraction[1:]
+    is_utc = len(fraction) < len(rest)
+    if is_utc and (not fraction or (fraction[0] == "." and digits.isascii() and digits.isdigit())):
+        return f"{text[:19]}{fraction}+00:00"
+    return _utc_text(text)
 
 
 def _utc_text(text: str) -> str:

@@ -6,15 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.errors import IdentityError, InvalidEventError, QueueFullError
-from segops_durable.events import encode_event, encode_parsed
+from segops_durable.events import Event, encode_event, encode_parsed, make_event
 from segops_durable.identity import NO_IDENTITY, WHOEVER, Person
 from segops_durable.intake.screening import Screening
 from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from segops_durable.events import Event
     from segops_durable.identity import Users
     from segops_durable.intake.listener import Listener
     from segops_durable.outbox import Checkpoint, Outbox
@@ -55,12 +54,15 @@ class Intake:
         self._patience = patience
 
     def store(
-        self, events: Sequence[Event], listener: Listener, checkpoint: Checkpoint | None = None
+        self,
+        events: Sequence[Event | dict[str, Any]],
+        listener: Listener,
+        checkpoint: Checkpoint | None = None,
     ) -> int:
         """Store events, all of them or none; they are durable when this returns.
 
         Args:
-            events: The events.
+            events: The events, or dicts of their fields.
             listener: Hears of them; and makes room, where the outbox is full.
             checkpoint: How far the job has come that they are from; stored with them.
 
@@ -75,15 +77,17 @@ class Intake:
         """
         person = self.person(listener)
         anonymous_id = None if person is None else person.anonymous_id
+        now = self._clock.moment()
+        wall, own = now.wall, Moment(now.wall)
         encoded: list[bytes] = []
         moments: list[Moment] = []
-        for given in events:
-            event = self.screened(given)
-            if event is None:
-                continue
-            now = self._clock.moment()
-            encoded.append(encode_within(self.largest, event, now.wall, anonymous_id))
-            moments.append(now if event.occurred_at is None else Moment(now.wall))
+        for event in self._kept(events) if self.is_screened else events:
+            data = encode_event(event, wall, anonymous_id)
+            if len(data) > self.largest:
+                raise too_large(self.largest, len(data))
+            encoded.append(data)
+            time_of_it = event.get("occurred_at") if isinstance(event, dict) else event.occurred_at
+            moments.append(now if time_of_it is None else own)
         if encoded or checkpoint is not None:
             self.append(encoded, moments, person, checkpoint, listener)
         return len(encoded)
@@ -105,6 +109,12 @@ class Intake:
             InvalidEventError: It raised, or gave something else.
         """
         return self._screening.passed(event)
+
+    def _kept(self, events: Iterable[Event | dict[str, Any]]) -> Iterator[Event]:
+        for given in events:
+            event = self.screened(make_event(given))
+            if event is not None:
+                yield event
 
     def append(
         self,
@@ -178,10 +188,15 @@ def encode_within(
         InvalidEventError: It cannot be sent, or is too large.
     """
     if write_json is None:
-        encoded = encode_event(event, now=now, anonymous_id=anonymous_id)
+        encoded = encode_event(event, now, anonymous_id)
     else:
         encoded = encode_parsed(event, write_json, now=now, anonymous_id=anonymous_id)
     if len(encoded) > largest:
-        problem = f"must have at most {largest} bytes when encoded"
-        raise InvalidEventError("event", problem, len(encoded), hint="See max_event_bytes")
+        raise too_large(largest, len(encoded))
     return encoded
+
+
+def too_large(largest: int, size: int) -> InvalidEventError:
+    """The error for an event that has more bytes than it may have."""
+    problem = f"must have at most {largest} bytes when encoded"
+    return InvalidEventError("event", problem, size, hint="See max_event_bytes")

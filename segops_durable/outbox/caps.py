@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from segops_durable.outbox.records.rows import NewRow
+    from segops_durable.outbox.records.rows import NewRowValues
 
 _ROW_BYTES = 64
 """About what a row costs beside its event."""
@@ -47,7 +47,7 @@ class Caps:
         return self.max_events is not None or self.max_bytes is not None
 
     def admit(
-        self, writer: sqlite3.Connection, rows: Sequence[NewRow], path: Path, recount: Recount
+        self, writer: sqlite3.Connection, rows: Sequence[NewRowValues], path: Path, recount: Recount
     ) -> None:
         """Make sure that there is room for rows, within the caller's transaction.
 
@@ -55,7 +55,7 @@ class Caps:
             QueueFullError: There is not, and nothing may give way.
             sqlite3.DatabaseError: The count of what waits was wrong.
         """
-        size = sum(len(row.data) + _ROW_BYTES for row in rows)
+        size = sum(len(data) + _ROW_BYTES for data, *_ in rows)
         if self._can_never_hold(len(rows), size) or self._is_full_with_log(writer, size, path):
             raise self._full(writer, path)
         while True:

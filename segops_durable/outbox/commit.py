@@ -22,7 +22,7 @@ from segops_durable.errors import (
 )
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.checkpoints import setting
-from segops_durable.outbox.records.rows import new_row
+from segops_durable.outbox.records.rows import new_rows
 from segops_durable.outbox.records.tally import Recount
 from segops_durable.outbox.store.complaints import interrupted_error
 from segops_durable.outbox.store.log_size import cut_log, log_excess
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from segops_durable.outbox.caps import Caps
-    from segops_durable.outbox.records.rows import Checkpoint, NewRow
+    from segops_durable.outbox.records.rows import Checkpoint, NewRowValues
     from segops_durable.outbox.store.event_queue import EventQueue
     from segops_durable.outbox.store.store import Store
     from segops_durable.system.clock import Clock
@@ -46,7 +46,7 @@ MAX_GROUP_ROWS = 256
 class _Append:
     """The rows of one call: stored all or none."""
 
-    def __init__(self, rows: Sequence[NewRow], also: Also | None = None) -> None:
+    def __init__(self, rows: Sequence[NewRowValues], also: Also | None = None) -> None:
         self.rows = rows
         self.also = also
         self.is_taken = False  # by the leader, into the transaction
@@ -109,7 +109,7 @@ class GroupCommit:
             ClosedError: The outbox is closed, or was opened by another process.
         """
         times = moments or [Moment(self._clock.time())] * len(events)
-        rows = list(map(new_row, events, times, [identity] * len(events)))
+        rows = new_rows(events, identity, times)
         also = None if checkpoint is None else setting(checkpoint, self._store.path)
         append = _Append(rows, also)
         while not append.is_taken:

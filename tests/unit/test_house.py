@@ -24,6 +24,7 @@ DISTRIBUTIONS = {
 }
 """What a module is called where its distribution is called otherwise."""
 EXTRAS_OF = {
+    "segops_durable/events": {"fast"},
     "segops_durable/cli": {"cli"},
     "segops_durable/sandbox": {"cli", "sandbox"},
     "segops_durable/intake/sources": {"etl"},

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.errors import ImportStoppedError
+from segops_durable.events import write_json
 from segops_durable.intake.imports.rejects import reject
 from segops_durable.intake.intake import encode_within
-from segops_durable.intake.sources.json_objects import write_json
 from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:

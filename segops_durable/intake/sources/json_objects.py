@@ -1,24 +1,14 @@
-"""Reading and writing JSON, fast where orjson is installed and the same without."""
+"""Reading JSON, fast where orjson is installed and the same without."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from segops_durable.events import read_json as _read_fast
 from segops_durable.intake.mapping.values import double_or_text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-try:
-    import orjson
-except ModuleNotFoundError:  # pragma: no cover - it is optional, and the tests have it
-    write_json: Callable[[Any], bytes] | None = None
-    _read_fast: Callable[[bytes], Any] | None = None
-else:
-    write_json, _read_fast = orjson.dumps, orjson.loads
 
 _FRACTIONS = "|".join(rf"(?<=\d{{{count}}}\.)\d{{{18 - count}}}" for count in range(2, 18))
 _LONG_NUMBER = re.compile(  # 19 digits; or 18 with a point, where a double has 17
@@ -29,7 +19,7 @@ _MANY_DIGITS = b"0" * 19
 
 
 def read_object(line: bytes) -> tuple[dict[str, Any], bool]:
-    """Read a JSON object; say as well whether `write_json` may write what it holds.
+    """Read a JSON object; say as well whether `events.write_json` may write what it holds.
 
     Raises:
         ValueError: It is no object, has a key twice, or has a number or a text that JSON has no

@@ -5,14 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.records.typed import as_bytes, is_time
 from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from segops_durable.outbox.records.letters import Letter
 
@@ -42,6 +42,10 @@ class NewRow(NamedTuple):
     boot: int | None
 
 
+NewRowValues: TypeAlias = tuple[bytes, float, int, str, "float | None", "int | None"]
+"""The same without names, which take thrice as long to make: for many at once."""
+
+
 class Checkpoint(NamedTuple):
     """How far a job has come, committed with the rows that it has come so far with.
 
@@ -65,15 +69,39 @@ def new_row(data: bytes, moment: Moment, identity: str) -> NewRow:
     return NewRow(data, moment.wall, crc, identity, moment.uptime, moment.boot)
 
 
+def new_rows(
+    events: Sequence[bytes], identity: str, moments: Iterable[Moment]
+) -> list[NewRowValues]:
+    """Make rows of many events, as `new_row` does; most of them have one moment in common.
+
+    Args:
+        events: The encoded events.
+        identity: Whose they are.
+        moments: When each was tracked.
+    """
+    rows: list[NewRowValues] = []
+    last, end = None, b""
+    wall, uptime, boot = 0.0, None, None
+    crc32 = zlib.crc32
+    for data, moment in zip(events, moments, strict=True):
+        if moment is not last:
+            last, (wall, uptime, boot) = moment, moment
+            end = identity.encode() + _stamp(wall, uptime, boot)
+        rows.append((data, wall, crc32(end, crc32(data)), identity, uptime, boot))
+    return rows
+
+
 def checksum(
     data: bytes, identity: str, tracked_at: float, uptime: float | None, boot: int | None
 ) -> int:
     """What notices a changed event, a wrong time, or attribution to somebody else."""
+    return zlib.crc32(identity.encode() + _stamp(tracked_at, uptime, boot), zlib.crc32(data))
+
+
+def _stamp(tracked_at: float, uptime: float | None, boot: int | None) -> bytes:
     if uptime is None or boot is None:
-        stamp = _STAMP.pack(tracked_at, -1.0, -1)
-    else:
-        stamp = _STAMP.pack(tracked_at, uptime, boot)
-    return zlib.crc32(stamp, zlib.crc32(identity.encode(), zlib.crc32(data)))
+        return _STAMP.pack(tracked_at, -1.0, -1)
+    return _STAMP.pack(tracked_at, uptime, boot)
 
 
 def _old_checksum(data: bytes, identity: str, uptime: float | None, boot: int | None) -> int:

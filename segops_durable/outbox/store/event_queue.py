@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from segops_durable.outbox.records.rows import NewRow
+    from segops_durable.outbox.records.rows import NewRowValues
     from segops_durable.system.descriptors import FileId
 
 Durability = Literal["full", "normal"]
@@ -152,7 +152,7 @@ class EventQueue(persistqueue.SQLiteQueue):
             held, self._held = self._held, None
             let_go(held)
 
-    def insert_all(self, rows: Sequence[NewRow]) -> None:
+    def insert_all(self, rows: Sequence[NewRowValues]) -> None:
         """Insert rows with one statement; more than `most_rows` with several.
 
         One statement commits them all or none; around several there has to be a transaction.
