@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from segops_durable.api.connecting import Dialler
     from segops_durable.api.progress import RequestProgress
 
+_AT_ONCE = 16_384
+"""Bytes that a new socket takes without waiting for its peer to read (Linux, tcp_wmem)."""
+
 
 @dataclass(frozen=True)
 class Link:
@@ -77,17 +80,18 @@ class DeadlineAdapter(requests.adapters.HTTPAdapter):
 
 def _pool_class(base: Any, link: Link) -> Any:  # noqa: ANN401 - a class made to order
     kind = base.ConnectionCls
-    connection = type(kind.__name__, (_Connection, kind), {"link": link})
+    connection = type(kind.__name__, (Connection, kind), {"link": link})
     return type(base.__name__, (base,), {"ConnectionCls": connection})
 
 
-class _Connection(urllib3.connection.HTTPConnection):
+class Connection(urllib3.connection.HTTPConnection):
     """What both of urllib3's connections are made into."""
 
     link: Link
     _is_requesting = False
     _file: FileId | None = None
     _given_timeout: float
+    sock: Any  # a socket; None while there is none
 
     @property
     def response_class(self) -> Any:  # type: ignore[override]  # noqa: ANN401 - called as a class
@@ -135,6 +139,33 @@ class _Connection(urllib3.connection.HTTPConnection):
         finally:
             self._is_requesting = False
             progress.has_left()
+
+    def ask(self, head: bytes, body: bytes) -> http.client.HTTPResponse:
+        """Send a request, as it is, over a connection that is open; read the answer's head.
+
+        Args:
+            head: The request line, and the headers to their end.
+            body: What follows.
+
+        Raises:
+            OSError: The connection broke, or the time is up.
+            http.client.HTTPException: What came is not HTTP.
+        """
+        progress = self.link.progress
+        progress.is_tracked = self._is_requesting = True
+        try:
+            if len(body) > _AT_ONCE:
+                self.send(head)
+                self.send(body)
+            else:
+                self.send(head + body)
+            progress.is_whole = True
+        finally:
+            self._is_requesting = False
+            progress.has_left()
+        wire: http.client.HTTPResponse = self.response_class(self.sock, method="POST")
+        wire.begin()
+        return wire
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - passed on
         """Send a part of a request, if it may leave."""

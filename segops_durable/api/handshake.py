@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from segops_durable.api.exchange import HeaderAuth
+from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.api.retry_after import http_date
 from segops_durable.api.verdicts import Answer, Meaning, Verdict, judge_failure
 from segops_durable.errors import IdentityError

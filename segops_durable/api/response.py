@@ -15,7 +15,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import DecodeError
 
 from segops_durable.api.deadline import Reader
-from segops_durable.api.headers import is_interim, read_past_interim
+from segops_durable.api.headers import read_past_interim
 from segops_durable.api.verdicts import Answer
 
 if TYPE_CHECKING:
@@ -31,12 +31,18 @@ _TIMED_OUT = 408
 _GZIP_OR_ZLIB = 47  # for zlib's wbits
 
 
-def read_answer(response: requests.Response, check: Callable[[], None]) -> Answer:
+def read_answer(
+    response: requests.Response,
+    check: Callable[[], None],
+    keep: Callable[[Any], bool] = lambda _connection: False,
+) -> Answer:
     """Read an answer, and close its connection unless all of it is as it should be.
 
     Args:
         response: What `requests` has of it: all but the body.
         check: Called between reads; raises once the time is up.
+        keep: Called with a connection that is good for another request; what it does not take,
+            `urllib3` does.
 
     Raises:
         OSError: The connection broke, or the time is up.
@@ -46,42 +52,54 @@ def read_answer(response: requests.Response, check: Callable[[], None]) -> Answe
     raw = response.raw
     connection = getattr(raw, "_connection", None)
     if connection is None:  # an adapter that makes its answers itself
-        return _finish(response, response.status_code, response.headers, _all_of(response, check))
+        return _of_no_wire(response, check)
     # urllib3 gives the connection back to its pool at the last byte of the body; what has come
     # behind that would be taken for the answer to the next request
     raw._connection = None  # noqa: SLF001 - there is no other way to keep it
     is_expected = False
     try:
-        answer, is_expected = _read_wire(response, connection, check)
+        wire = getattr(raw, "_original_response", None)
+        if not isinstance(wire, http.client.HTTPResponse) or wire.fp is None:
+            return _of_no_wire(response, check)
+        answer, is_expected = read_wire(wire, connection, check)
+        _leave_body(response, answer.body)
         return answer
     finally:
         if not is_expected:
             connection.close()
-        raw._connection = connection  # noqa: SLF001 - as above
-        raw.release_conn()
+        if not (is_expected and keep(connection)):
+            raw._connection = connection  # noqa: SLF001 - as above
+            raw.release_conn()
 
 
-def _read_wire(
-    response: requests.Response,
+def read_wire(
+    wire: http.client.HTTPResponse,
     connection: Any,  # noqa: ANN401 - of either urllib3
     check: Callable[[], None],
 ) -> tuple[Answer, bool]:
-    """Read an answer off its connection; say whether the connection is good for another."""
-    wire = getattr(response.raw, "_original_response", None)
-    if not isinstance(wire, http.client.HTTPResponse) or wire.fp is None:
-        body = _all_of(response, check)
-        return _finish(response, response.status_code, response.headers, body), False
-    headers: Any = response.headers
-    if is_interim(wire.status):
-        read_past_interim(wire, wire.begin)
-        headers = CaseInsensitiveDict(wire.headers.items())
+    """Read an answer off its connection; say whether the connection is good for another.
+
+    Args:
+        wire: The answer, of which the head was read.
+        connection: Where it comes from.
+        check: Called between reads; raises once the time is up.
+
+    Raises:
+        OSError: As `read_answer` has it.
+        http.client.HTTPException: Likewise.
+        urllib3.exceptions.HTTPError: Likewise.
+    """
+    read_past_interim(wire, wire.begin)
+    headers = _headers_of(wire)
     stream: Any = wire.fp
     # `http.client` closes its stream at the last byte, and what that has read ahead vanishes:
     # nobody could see any more that something came behind the answer
     wire._close_conn = lambda: None  # type: ignore[attr-defined]  # noqa: SLF001 - as above
     is_framed = not (wire.headers.get("Content-Length") and wire.headers.get("Transfer-Encoding"))
     body = _body_of(wire, check)
-    answer = _finish(response, wire.status, headers, body)
+    if body is not None:
+        body = _decoded(body, headers.get("Content-Encoding", ""))
+    answer = Answer(wire.status, headers, body)
     is_expected = (
         is_framed
         and wire.status >= _FIRST_FINAL
@@ -119,18 +137,27 @@ def _all_of(response: requests.Response, check: Callable[[], None]) -> bytes | N
     return bytes(body)
 
 
-def _finish(
-    response: requests.Response,
-    status: int,
-    headers: Any,  # noqa: ANN401 - a mapping without case
-    body: bytes | None,
-) -> Answer:
-    """Leave the body where `requests`, which reads on for a redirect, finds it."""
+def _of_no_wire(response: requests.Response, check: Callable[[], None]) -> Answer:
+    """Read what does not come off a connection, or not any more."""
+    body = _all_of(response, check)
     if body is not None and getattr(response.raw, "_original_response", None) is not None:
-        body = _decoded(body, headers.get("Content-Encoding", ""))
+        body = _decoded(body, response.headers.get("Content-Encoding", ""))
+    _leave_body(response, body)
+    return Answer(response.status_code, response.headers, body)
+
+
+def _leave_body(response: requests.Response, body: bytes | None) -> None:
+    """Leave the body where `requests`, which reads on for a redirect, finds it."""
     response._content = body or b""  # noqa: SLF001 - there is no other way to give it one
     response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 - as above
-    return Answer(status, headers, body)
+
+
+def _headers_of(wire: http.client.HTTPResponse) -> CaseInsensitiveDict[str]:
+    """The headers; one that comes twice counts as `requests` has it."""
+    found: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for name, value in wire.headers.items():
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def _decoded(body: bytes, encoding: str) -> bytes | None:

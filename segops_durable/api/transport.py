@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from segops_durable.api.exchange import HeaderAuth
+from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.api.verdicts import Meaning, Verdict, judge_batch
 
 if TYPE_CHECKING:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from segops_durable.api.exchange import Exchange, HeaderAuth
+from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.api.verdicts import Answer, Verdict
 from support.peer import Request, answer
+
+if TYPE_CHECKING:
+    from segops_durable.api.exchange import Exchange
 
 AUTH = HeaderAuth("ApiKey", "sk_test")
 INTERIM = {

@@ -9,7 +9,8 @@ import pytest
 import requests
 import trustme
 
-from segops_durable.api.exchange import Exchange, HeaderAuth
+from segops_durable.api.exchange import Exchange
+from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.api.verdicts import Answer, Meaning, Verdict
 from support.peer import LONG_SECONDS, Peer, Request, answer
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segops_durable import CredentialsError, IdentityError, SegOpsClient, State
-from segops_durable.api.exchange import Exchange, HeaderAuth
+from segops_durable.api.exchange import Exchange
 from segops_durable.api.handshake import Handshake
+from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.identity.users import Users
 from segops_durable.system.clock import Clock
 from support.clock import MovableClock

@@ -11,7 +11,8 @@ import pytest
 import trustme
 
 from segops_durable import UnreachableError
-from segops_durable.api.exchange import Exchange, HeaderAuth
+from segops_durable.api.exchange import Exchange
+from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.api.verdicts import Verdict
 from support.commands import Commands
 from support.peer import Peer, answer

@@ -13,7 +13,8 @@ import requests
 
 import segops_durable
 from segops_durable import Event, SegOpsError
-from segops_durable.api.exchange import Exchange, HeaderAuth
+from segops_durable.api.exchange import Exchange
+from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.api.verdicts import Meaning, Verdict
 from support.kiosk import Kiosk, event
 from support.peer import LONG_SECONDS, Peer, Request, answer
