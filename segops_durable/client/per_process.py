@@ -81,7 +81,7 @@ class PerProcessDelivery:
                 raise self._outbox.interrupted()
             self._waking.run(self._wake)
             # outside the lock: it may call `on_error`, which may take its time, or fork
-            self._delivery.flusher.start()
+            self._delivery.flusher.start(is_first=False)
         return self._delivery
 
     def _wake(self) -> None:

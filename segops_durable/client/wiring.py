@@ -92,7 +92,6 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
         sender,
         Housekeeping(outbox, report),
         pace,
-        wake_at=options.batch_size if options.batch else 1,
         report=report,
         stop=stop,
         clock=clock,
@@ -112,6 +111,7 @@ def _pace_of(options: Options) -> Pace:
     attempts = options.max_retries + 1
     return Pace(
         batch_size=options.batch_size,
+        minimum=options.batch_size if options.batch else 1,
         flush_interval=options.flush_interval,
         max_retries=options.max_retries,
         max_retry_after=options.max_retry_after,

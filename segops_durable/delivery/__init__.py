@@ -9,7 +9,8 @@
 - `attempt` is one batch on its way: its retries, and how it fared (`outcome`). `arrivals`
   knows which batches SegOps may have without our hearing of it.
 - `decisions` says what an outcome leads to; it is pure, and so a table can show it.
-- `backoff` and `pace` say how long to wait, and how fast to send.
+- `patience` says which events have waited long enough to be sent in a batch that is not full,
+  `backoff` and `pace` how long to wait, and how fast to send.
 - `housekeeping` looks after the file between the rounds, `reporting` is where errors go,
   `sender_note` tells other processes, and `status` has the words for all of it.
 """

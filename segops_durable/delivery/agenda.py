@@ -57,7 +57,7 @@ class Agenda:
         users: Users | None,
         clock: Clock,
     ) -> None:
-        self._batch_size = pace.batch_size
+        self._pace = pace
         self._users = users
         self._kinds = Kinds(outbox, report, is_public=users is not None)
         self.round: Round = Round()
@@ -127,7 +127,10 @@ class Agenda:
             self._body_limit.accept(outcome.batch.size)
         elif outcome.meaning is Meaning.TOO_LARGE:
             self._body_limit.refuse(outcome.batch.size)
-            self.round.minimum = 1  # the remainder of a full batch is not one
+            # the remainder of a full batch is not one
+            last_id = outcome.batch.last_id
+            self.round.up_to = max(self.round.up_to, last_id)
+            self.round.small_up_to = max(self.round.small_up_to, last_id)
         elif outcome.meaning is Meaning.WITHDRAWN:
             self.round.withdrawals += 1
         elif outcome.meaning is Meaning.IDENTITY:
@@ -148,10 +151,13 @@ class Agenda:
             self.turns.begin()
 
     def _take_of(self, identity: str) -> Take:
+        is_searching = self.suspects.is_searching
         return Take(
-            self._batch_size,
+            self._pace.batch_size,
             identity,
-            minimum=self._batch_size if self.suspects.is_searching else self.round.minimum,
+            minimum=self._pace.batch_size if is_searching else self._pace.minimum,
+            small_up_to=0 if is_searching else self.round.small_up_to,
+            up_to=self.round.up_to,
             max_bytes=self._body_limit.bytes,
             aside=self.suspects.aside,
         )

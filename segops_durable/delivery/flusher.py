@@ -1,9 +1,9 @@
 """The one thread that sends.
 
-It wakes when a batch's worth of events waits, at every flush interval, and when somebody asks
-for a round (`flushing`). A *round* sends until nothing is left or something fails; after a
-failed round the next one waits, a little longer each time, and every event stays where it is:
-on disk.
+It wakes when a batch's worth of events waits, at the end of an interval (`patience`), and when
+somebody asks for a round (`flushing`). A *round* sends what waited when it began, or until
+something fails; after a failed round the next one waits, a little longer each time, and every
+event stays where it is: on disk.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
+from segops_durable.delivery.patience import Patience
 from segops_durable.delivery.rounds import RoundRequests
 from segops_durable.delivery.sender_note import SenderNote
 from segops_durable.delivery.status import State
@@ -43,7 +44,6 @@ class Flusher:
         sender: Who sends it, on this thread.
         housekeeping: Who looks after the file.
         pace: How fast.
-        wake_at: Waiting events that wake the thread; fewer wait for the interval.
         report: Where errors go.
         stop: Set to end the thread and whatever it waits for.
         clock: What the thread waits by.
@@ -60,7 +60,6 @@ class Flusher:
         housekeeping: Housekeeping,
         pace: Pace,
         *,
-        wake_at: int,
         report: Reporter,
         stop: threading.Event,
         clock: Clock,
@@ -69,7 +68,7 @@ class Flusher:
         self._sender = sender
         self._housekeeping = housekeeping
         self._pace = pace
-        self._wake_at = wake_at
+        self._patience = Patience(pace.flush_interval, clock)
         self._report = report
         self._stop = stop
         self._clock = clock
@@ -80,6 +79,7 @@ class Flusher:
         self._counted = 0  # of `_tracked`, when the last round began
         self._is_full = False  # a batch's worth has come since then
         self._is_room_wanted = False  # somebody waits for room in a full queue
+        self._is_in_vain = False  # and no full batch was there to make it
         self.requests: RoundRequests = RoundRequests()
         self.note: SenderNote = SenderNote(outbox, report, lambda: self.state, clock)
         self._is_wanted = False  # a command stores events with no thread
@@ -102,13 +102,21 @@ class Flusher:
         """Whether the thread was started, and has not come to its end."""
         return self._worker.is_running
 
-    def start(self) -> None:
-        """Start the thread; its first rounds send what an earlier process left.
+    def start(self, *, is_first: bool = True) -> None:
+        """Start the thread; its first round sends what an earlier process left.
 
-        Where no thread can be had that is told, and tried again whenever something is stored.
+        What comes from now on has an interval of its own, however soon that round is. Where no
+        thread can be had that is told, and tried again whenever something is stored.
+
+        Args:
+            is_first: Whether what waits was left; else somebody goes on with it, as after a fork,
+                and it waits for its interval. Defaults to True.
         """
-        if not self.is_running and self._outbox.waiting.counts().pending:
-            self._sender.stagger()  # after a power cut a whole fleet starts at once
+        if is_first and not self.is_running:
+            left = self._outbox.waiting.counts()
+            self._patience.end(left.last_id)
+            if left.pending:
+                self._sender.stagger()  # after a power cut a whole fleet starts at once
         self.want()
         self.start_if_wanted()
 
@@ -131,7 +139,8 @@ class Flusher:
     def notice(self, events: int) -> None:
         """Hear of newly stored events; the thread wakes when they fill a batch."""
         numbers = [next(self._tracked) - self._counted for _ in range(events)]
-        if numbers and numbers[0] <= self._wake_at <= numbers[-1]:  # a wake-up costs all writers
+        # once for each batch: a wake-up costs all writers
+        if numbers and numbers[0] <= self._pace.minimum <= numbers[-1]:
             self._is_full = True
             self._bell.ring()
         if not self.is_running and time.monotonic() >= self._start_again_at:
@@ -164,12 +173,11 @@ class Flusher:
 
     def _run(self) -> None:
         try:
-            minimum = 1
             if self._sender.pause_seconds:
-                minimum = self._sleep()
+                self._sleep()
             while not self._stop.is_set():
-                self._guarded_round(minimum)
-                minimum = self._sleep()
+                self._guarded_round()
+                self._sleep()
         finally:
             try:
                 with suppress(SegOpsError):
@@ -179,26 +187,25 @@ class Flusher:
                 self._outbox.sender_lock.release()
                 self.requests.tell()
 
-    def _sleep(self) -> int:
-        """Wait for the next round; return how many rows a batch needs to be sent in it."""
-        wait = self._sender.pause_seconds or self._pace.flush_interval
-        is_timed_out = not self._clock.wait_for(self._bell, self._is_due, wait)
-        is_wanted = self._is_room_wanted or self.requests.look()
-        return 1 if is_timed_out or is_wanted else self._wake_at
+    def _sleep(self) -> None:
+        """Wait for the next round."""
+        wait = self._sender.pause_seconds or self._patience.remaining
+        self._clock.wait_for(self._bell, self._is_due, wait)
 
     def _is_due(self) -> bool:
         if self._stop.is_set() or self.requests.look():
             return True
         return (self._is_room_wanted or self._is_full) and not self._sender.pause_seconds
 
-    def _guarded_round(self, minimum: int) -> None:
+    def _guarded_round(self) -> None:
         """Run a round; whatever goes wrong is reported, and the thread lives on."""
+        is_room_wanted = self._is_room_wanted
         self._is_full = self._is_room_wanted = False
         self._counted = next(self._tracked)
         is_asked_for = self.requests.look()  # perhaps only since the thread woke
         try:
             self._housekeeping.before_round()
-            self._sender.run_round(1 if is_asked_for else minimum, is_asked_for=is_asked_for)
+            self._run_round(is_asked_for=is_asked_for, is_room_wanted=is_room_wanted)
             if self._sender.state is not State.STANDBY:
                 self._housekeeping.after_round(is_idle=self._sender.state is State.IDLE)
         except ClosedError:
@@ -212,6 +219,25 @@ class Flusher:
             self.note.leave()
             self._sender.give_way()
             self.requests.answer()
+
+    def _run_round(self, *, is_asked_for: bool, is_room_wanted: bool) -> None:
+        """Send what waits now, if it fills a batch, or its interval is over, or somebody asks."""
+        now = self._clock.monotonic()
+        newest = self._outbox.waiting.newest_id()
+        is_over = is_asked_for or not self._patience.remaining
+        if is_over:
+            self._patience.end(newest, now)
+        small_up_to = self._patience.over_up_to
+        has_sent = self._sender.run_round(small_up_to, is_asked_for=is_asked_for)
+        if is_over:
+            return
+        was_in_vain, self._is_in_vain = self._is_in_vain, is_room_wanted and not has_sent
+        # the round before may have made room meanwhile: who still wants it has asked anew
+        if was_in_vain and self._is_in_vain and not self._sender.pause_seconds:
+            self._patience.end(newest, now)  # no batch is full: a small one makes room as well
+            self._sender.run_round(newest)
+        elif not self._outbox.waiting.has_rows_up_to(newest):
+            self._patience.end(newest, now)
 
 
 def _as_reported(error: BaseException, outbox: Outbox) -> SegOpsError:

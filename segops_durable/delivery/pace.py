@@ -10,6 +10,7 @@ class Pace:
     """How fast sending goes; `Options` has the meaning of each."""
 
     batch_size: int
+    minimum: int  # events that are sent without waiting for more, or for the interval
     flush_interval: float
     max_retries: int
     max_retry_after: float
@@ -20,7 +21,8 @@ class Pace:
 class Round:
     """What holds for the round under way."""
 
-    minimum: int = 1  # events that a new batch needs to be sent
+    up_to: int = 0  # the newest event that waited when it began: no batch begins behind it
+    small_up_to: int = 0  # the newest that may go in a batch which is not full
     is_asked_for: bool = False  # somebody waits for it
     is_open: bool = False  # SegOps itself has answered
     withdrawals: int = 0  # batches of which something was erased

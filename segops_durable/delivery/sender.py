@@ -10,7 +10,7 @@ them, they are removed before anything else is sent: else they would be sent aga
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -35,9 +35,10 @@ from segops_durable.delivery.outcome import damaged_events
 from segops_durable.delivery.pace import Round
 from segops_durable.delivery.status import State
 from segops_durable.outbox import Taken
+from segops_durable.system.locks import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from segops_durable.api import Transport
     from segops_durable.delivery.outcome import Outcome, Reason
@@ -129,31 +130,42 @@ class Sender:
         """Wait after a round that ended in an exception."""
         self._apply(BACKING_OFF)
 
-    def run_round(self, minimum: int = 1, *, is_asked_for: bool = False) -> None:
-        """Send until nothing is left, or something fails that would fail again.
+    def run_round(self, small_up_to: int | None = None, *, is_asked_for: bool = False) -> bool:
+        """Send what waits now, unless something fails that would fail again.
+
+        What comes meanwhile goes with it only where it fills a batch: else a round would go on
+        for as long as events come, and send them in ones and twos.
 
         Args:
-            minimum: Events that a new batch needs to be sent.
+            small_up_to: The newest event that may go in a batch which is not full. Defaults to
+                the newest that waits.
             is_asked_for: Somebody waits for it: pauses end, but for those that SegOps asked
                 for, and failures are retried.
+
+        Returns:
+            Whether SegOps has answered for any.
 
         Raises:
             RuntimeError: Another thread is in a round, or in `settle_owed` or `give_way`.
         """
-        with _alone(self._at_work):
+        with alone(self._at_work):
             if not self._become_sender():
-                return
+                return False
             if is_asked_for:
                 self._pause.reset()
                 self._agenda.hasten()
             while self._owed:
                 self._settle_oldest(None)
-            if not self._pause.is_ordered:
-                self._send_all(Round(minimum, is_asked_for))
+            if self._pause.is_ordered:
+                return False
+            up_to = self._outbox.waiting.newest_id()
+            this = Round(up_to, up_to if small_up_to is None else small_up_to, is_asked_for)
+            self._send_all(this)
+            return this.is_open
 
     def settle_owed(self) -> None:
         """Remove what was answered for, and could not be removed: it must not be sent again."""
-        with _alone(self._at_work):
+        with alone(self._at_work):
             while self._owed:
                 self._settle_oldest(None)
 
@@ -162,7 +174,7 @@ class Sender:
 
         A client with the other kind of key would else stand by for as long as this one runs.
         """
-        with _alone(self._at_work):
+        with alone(self._at_work):
             if self._agenda.has_others and not self._owed:
                 self._is_sender = False
                 with suppress(OSError):
@@ -286,14 +298,3 @@ class Sender:
         if error is not None:
             self._report(error)
         return taken
-
-
-@contextmanager
-def _alone(at_work: threading.Lock) -> Iterator[None]:
-    """Refuse a second thread: it would settle, and send, what the first one has in hand."""
-    if not at_work.acquire(blocking=False):
-        raise RuntimeError("this sender is at work on another thread")
-    try:
-        yield
-    finally:
-        at_work.release()

@@ -94,10 +94,11 @@ class Batches:
         return self._store.transact(lambda writer: self._next(writer, take), is_vital=True)
 
     def _is_worth_taking(self, take: Take) -> bool:
-        if self._store.read(*first_query(take.identity, take.aside)) or self._store.read(
-            *_free_query(take)
-        ):
+        if self._store.read(*first_query(take.identity, take.aside)):
             return True
+        free = self._store.read(*_free_query(take))
+        if free:
+            return bool(free[0][0] <= take.up_to)
         first = self._store.read(FIRST)
         # damage: nobody's row is at the head, or one that is not found where it should be
         return bool(first) and (not isinstance(first[0][1], str) or first[0][1] == take.identity)
@@ -214,12 +215,16 @@ class Batches:
             check_index(writer, take.identity)
             return []
         (first_id,) = free
+        if first_id > take.up_to:
+            return []
         (following,) = writer.execute(_NEXT_MARK, (take.identity, first_id)).fetchone()
         tail = " AND _id >= ? AND _id < ? ORDER BY _id LIMIT ?"
         rows = rows_of(writer, take.identity, tail, first_id, following or HIGHEST_ID, take.limit)
         if not rows or rows[0].id != first_id:
             raise out_of_order()
-        return _fitting(rows, take.max_bytes) if len(rows) >= take.minimum else []
+        if len(rows) < take.minimum:
+            rows = [row for row in rows if row.id <= take.small_up_to]
+        return _fitting(rows, take.max_bytes)
 
     def _make(self, writer: sqlite3.Connection, rows: Sequence[Row]) -> Batch:
         """Write down a new batch, with the times of its events as they are known now."""

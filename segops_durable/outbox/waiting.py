@@ -90,6 +90,11 @@ class Waiting:
         count: int = self._store.read(sql, (row_id,))[0][0]
         return count
 
+    def newest_id(self) -> int:
+        """The id of the newest event that waits; 0 if none does."""
+        newest = self._store.read(f"SELECT max(_id) FROM {QUEUE}")[0][0]
+        return newest if isinstance(newest, int) else 0
+
     def has_rows_up_to(self, row_id: int) -> bool:
         """Whether a row of that id or an older one still waits."""
         return bool(self._store.read(f"SELECT 1 FROM {QUEUE} WHERE _id <= ? LIMIT 1", (row_id,)))

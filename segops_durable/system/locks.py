@@ -10,11 +10,12 @@ its ends are the interpreter's own calls and no Python function of ours.
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _T = TypeVar("_T")
 
@@ -76,3 +77,18 @@ class BoundedLock:
             "__exit__": staticmethod(self._lock.__exit__),
         }
         return type("Turn", (), ends)()
+
+
+@contextmanager
+def alone(at_work: threading.Lock) -> Iterator[None]:
+    """Refuse a second thread: it would go on with what the first one has in hand.
+
+    Raises:
+        RuntimeError: Another thread is within.
+    """
+    if not at_work.acquire(blocking=False):
+        raise RuntimeError("this is at work on another thread")
+    try:
+        yield
+    finally:
+        at_work.release()

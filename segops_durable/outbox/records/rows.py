@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.records.typed import as_bytes, is_time
+from segops_durable.outbox.records.walking import HIGHEST_ID
 from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
@@ -246,6 +247,8 @@ class Take:
         limit: Rows in a batch at most.
         identity: Whose. Defaults to those of events under a secret key.
         minimum: Take none unless so many rows wait; a batch that was taken before is taken.
+        small_up_to: A smaller one may hold the rows up to this one. Defaults to none.
+        up_to: Take none that begins behind this row. Defaults to any.
         max_bytes: Bytes of a new batch's body at most, unless one row alone has more; None
             for no limit.
         aside: Keys of batches to pass over.
@@ -254,6 +257,8 @@ class Take:
     limit: int
     identity: str = NO_IDENTITY
     minimum: int = 1
+    small_up_to: int = 0
+    up_to: int = HIGHEST_ID
     max_bytes: int | None = None
     aside: Sequence[str] = ()
 

@@ -63,7 +63,7 @@ def status_of(child: int) -> int:
 def test_both_processes_track_and_send_after_a_fork(
     make_client: Callable[..., SegOpsClient], sandbox: Sandbox
 ) -> None:
-    client = make_client()
+    client = make_client(flush_interval=0.1)  # one sends for both, and looks for the other's
     track(client, 2)
 
     def work() -> None:
