@@ -65,7 +65,7 @@ class Closing:
             return self.result
         check_timeout(timeout)
         deadline = time.monotonic() + (self._patience if timeout is None else timeout)
-        if self._delivery.closing.is_mine:
+        if self._delivery.closing.is_mine():
             raise self._outbox.interrupted()
         if self._delivery.current.flusher.is_current:
             return self._run_from_within()

@@ -77,7 +77,7 @@ class PerProcessDelivery:
                 interrupted the first use.
         """
         if self._is_asleep:
-            if self._waking.is_mine:
+            if self._waking.is_mine():
                 raise self._outbox.interrupted()
             self._waking.run(self._wake)
             # outside the lock: it may call `on_error`, which may take its time, or fork

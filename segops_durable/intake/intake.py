@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.errors import IdentityError, InvalidEventError, QueueFullError
@@ -33,6 +34,7 @@ class Intake:
 
     Attributes:
         largest: Bytes of an encoded event at most.
+        is_screened: Whether `before_store` sees the events, and may put anything in them.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Intake:
         self._clock = clock
         self._users = users
         self._screening = Screening(before_store)
+        self.is_screened: bool = self._screening.is_on
         self._is_failure_told = False
         self.largest = max_event_bytes
         self._patience = patience
@@ -75,7 +78,7 @@ class Intake:
             StorageError: They could not be stored, or it is unknown whether they were.
             ClosedError: The outbox is closed.
         """
-        person = self.person(listener)
+        person = None if self._users is None else self.person(listener)
         anonymous_id = None if person is None else person.anonymous_id
         now = self._clock.moment()
         wall, own = now.wall, Moment(now.wall)
@@ -91,11 +94,6 @@ class Intake:
         if encoded or checkpoint is not None:
             self.append(encoded, moments, person, checkpoint, listener)
         return len(encoded)
-
-    @property
-    def is_screened(self) -> bool:
-        """Whether `before_store` sees the events, and may put anything in them."""
-        return self._screening.is_on
 
     @property
     def screened_out(self) -> int:
@@ -126,10 +124,13 @@ class Intake:
     ) -> None:
         """Store events that are encoded already, for a person; otherwise as `store`."""
         identity = NO_IDENTITY if person is None else person.identity
-        deadline = time.monotonic() + self._patience
-        while not self._try_append(encoded, identity, moments, checkpoint, deadline):
-            if not listener.make_room(deadline - time.monotonic()):
-                deadline = 0.0
+        append = partial(self._outbox.commit.append, encoded, identity, moments, checkpoint)
+        try:
+            append()
+        except QueueFullError:
+            if not self._patience:
+                raise
+            self._append_patiently(append, listener)
         listener.notice(len(encoded))
 
     def person(self, listener: Listener) -> Person | None:
@@ -150,21 +151,19 @@ class Intake:
         self._is_failure_told = False
         return person
 
-    def _try_append(
-        self,
-        encoded: Sequence[bytes],
-        identity: str,
-        moments: Sequence[Moment],
-        checkpoint: Checkpoint | None,
-        deadline: float,
-    ) -> bool:
-        try:
-            self._outbox.commit.append(encoded, identity, moments, checkpoint)
-        except QueueFullError:
-            if time.monotonic() < deadline:
-                return False
-            raise
-        return True
+    def _append_patiently(self, append: Callable[[], None], listener: Listener) -> None:
+        """Append to an outbox that was just full, once there is room."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            if not listener.make_room(deadline - time.monotonic()):
+                deadline = 0.0
+            try:
+                append()
+            except QueueFullError:
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                return
 
 
 def encode_within(

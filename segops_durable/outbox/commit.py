@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from segops_durable.errors import (
@@ -46,6 +47,8 @@ MAX_GROUP_ROWS = 256
 class _Append:
     """The rows of one call: stored all or none."""
 
+    __slots__ = ("also", "error", "is_taken", "rows")
+
     def __init__(self, rows: Sequence[NewRowValues], also: Also | None = None) -> None:
         self.rows = rows
         self.also = also
@@ -60,6 +63,8 @@ class _Group:
     a lock that its own thread holds. Appending to a list, and taking a copy of it, are one
     step each; whoever came too late to be taken finds that out, and joins another group.
     """
+
+    __slots__ = ("appends", "error", "finished", "is_committed", "leader", "size")
 
     def __init__(self) -> None:
         self.leader = threading.get_ident()
@@ -82,6 +87,7 @@ class GroupCommit:
     def __init__(self, store: Store, caps: Caps, clock: Clock) -> None:
         self._store = store
         self._caps = caps
+        self._has_caps = caps.are_set
         self._clock = clock
         self._recount = Recount()
         self._open_group: _Group | None = None
@@ -139,7 +145,7 @@ class GroupCommit:
         with group.finished:  # given back whatever interrupts this, and only once
             try:
                 self._open_group = group
-                self._store.write(lambda queue: self._commit(queue, group))
+                self._store.write(partial(self._commit, group), is_append=True)
             except BaseException as error:
                 group.error = error
                 raise
@@ -160,16 +166,17 @@ class GroupCommit:
         if has_failed and not group.is_committed:
             raise self._for_this_thread(group.error)
 
-    def _commit(self, queue: EventQueue, group: _Group) -> None:
+    def _commit(self, group: _Group, queue: EventQueue) -> None:
         self._close(group)
         appends = tuple(group.appends)
+        rows: list[NewRowValues] = []
+        has_more = self._has_caps
         for append in appends:
             append.is_taken = True
-        rows = [row for append in appends for row in append.rows]
-        has_more = any(append.also is not None for append in appends)
+            rows += append.rows
+            has_more = has_more or append.also is not None
         # one row fits in any build of SQLite: its limit is asked for where there are more
-        has_many = len(rows) > 1 and len(rows) > queue.most_rows
-        if self._caps.are_set or has_more or has_many:
+        if has_more or (len(rows) > 1 and len(rows) > queue.most_rows):
             self._insert_what_fits(queue, appends)
         else:
             queue.insert_all(rows)
@@ -191,7 +198,7 @@ class GroupCommit:
         try:
             if append.also is not None:
                 append.also(queue.writer)
-            if self._caps.are_set:
+            if self._has_caps:
                 self._caps.admit(queue.writer, append.rows, self._store.path, self._recount)
         except (CheckpointConflictError, DamagedCheckpointError, QueueFullError) as error:
             # with it come back the oldest rows, which may have been dropped to make room: these

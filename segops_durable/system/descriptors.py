@@ -50,16 +50,22 @@ def file_of(fd: int) -> FileId | None:
     return found.st_dev, found.st_ino
 
 
-def is_any_lost(descriptors: Mapping[int, FileId]) -> bool:
-    """Whether one of these descriptors does not lead to its file any more; for every commit."""
+def names_of(descriptors: Mapping[int, FileId]) -> int | None:
+    """How many names the last of these files has; for every commit.
+
+    Returns:
+        None where one of the descriptors does not lead to its file any more; 0 if there is none.
+    """
+    names = 0
     try:
         for fd, (device, inode) in descriptors.items():
             found = os.fstat(fd)
             if found.st_ino != inode or found.st_dev != device:
-                return True
+                return None
+            names = found.st_nlink
     except OSError:
-        return True
-    return False
+        return None
+    return names
 
 
 def descriptors_of(files: Iterable[FileId], but: Iterable[int]) -> dict[int, FileId]:
@@ -73,7 +79,8 @@ def open_descriptors() -> list[int]:
     """The numbers of all that this process has open; empty where the system does not tell."""
     for directory in _LISTS:
         with suppress(OSError):
-            return [int(name) for name in os.listdir(directory) if name.isdigit()]  # noqa: PTH208 - names are wanted
+            numbers = [int(name) for name in os.listdir(directory) if name.isdigit()]  # noqa: PTH208 - names are wanted
+            return [fd for fd in numbers if file_of(fd)]  # but for that of the list itself
     return []  # Windows: nobody closes all descriptors there
 
 

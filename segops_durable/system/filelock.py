@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segops_durable.system.descriptors import FileId, file_of
@@ -38,9 +39,9 @@ if sys.platform == "win32":  # pragma: no cover - the other platforms' branch is
         os.lseek(fd, 0, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
 
-    def _write_at(fd: int, at: int, data: bytes) -> None:
+    def _write_at(fd: int, data: bytes, at: int) -> int:
         os.lseek(fd, at, os.SEEK_SET)
-        os.write(fd, data)
+        return os.write(fd, data)
 
 else:
     import fcntl
@@ -55,8 +56,7 @@ else:
     def _unlock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_UN)
 
-    def _write_at(fd: int, at: int, data: bytes) -> None:
-        os.pwrite(fd, data, at)
+    _write_at = os.pwrite
 
 
 _SHORT_WAIT = 0.0005
@@ -111,7 +111,7 @@ class FileLock:
         Raises:
             StorageError: What is there is no file of ours: a link, a pipe, a stranger's.
         """
-        if not self._is_ours:
+        if self._file is None or file_of(self._fd) != self._file:
             # not opened yet; or a daemon has closed all descriptors after its fork (POSIX), and
             # ours may be somebody else's file by now, which is neither locked nor closed
             self._open()
@@ -127,21 +127,22 @@ class FileLock:
         os.write(self._fd, b" " + note)
 
     def keep(self, at: int, data: bytes) -> None:
-        """Write data into the file, in its place; not synced, and so not to be relied on."""
-        if self._is_ours:
-            _write_at(self._fd, 1 + at, data)  # behind the byte that is locked, as above
+        """Write data into the file, in its place; not synced, and so not to be relied on.
+
+        Whoever has taken the lock has just seen that the descriptor is ours.
+        """
+        _write_at(self._fd, data, 1 + at)  # behind the byte that is locked, as above
 
     def kept(self, at: int, size: int) -> bytes:
-        """Read what `keep` wrote there; less where there is less."""
-        if not self._is_ours:
-            return b""
+        """Read what `keep` wrote there; less where there is less. As `keep`."""
         os.lseek(self._fd, 1 + at, os.SEEK_SET)
         return os.read(self._fd, size)
 
     def release(self) -> None:
-        """Give the lock back, if it is held."""
-        if self._is_ours:
-            _unlock(self._fd)
+        """Give the lock back, if it is held; as `keep`."""
+        if self._file is not None:
+            with suppress(OSError):  # the program has just closed it, and so has given it back
+                _unlock(self._fd)
 
     def close(self) -> None:
         """Close the file, which also gives the lock back. Safe to call twice."""

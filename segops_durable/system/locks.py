@@ -25,19 +25,20 @@ class BoundedLock:
 
     Args:
         seconds: How long a thread waits for it at most.
+
+    Attributes:
+        is_mine: Says whether the calling thread holds it: true in a handler that interrupted the
+            holder.
+        turn: A block with the lock held, for who cannot afford `run`: it says, as its value,
+            whether it could be had in time. If not, its end raises a RuntimeError.
     """
 
     def __init__(self, seconds: float) -> None:
         lock = cast("Any", threading.RLock())  # the stubs leave out who owns it
         self._lock = lock
         self._seconds = seconds
-        self._is_owned: Callable[[], bool] = lock._is_owned  # noqa: SLF001 - what `threading.Condition` asks
-        self._turn = self._turn_of(seconds)
-
-    @property
-    def is_mine(self) -> bool:
-        """Whether the calling thread holds it: true in a handler that interrupted the holder."""
-        return self._is_owned()
+        self.is_mine: Callable[[], bool] = lock._is_owned  # noqa: SLF001 - what `threading.Condition` asks
+        self.turn: Any = self.turn_of(seconds)
 
     def run(self, action: Callable[[], _T], seconds: float | None = None) -> _T:
         """Run an action with the lock held.
@@ -51,7 +52,7 @@ class BoundedLock:
         """
         is_held = True
         try:
-            with self._turn if seconds is None else self._turn_of(seconds) as is_held:
+            with self.turn if seconds is None else self.turn_of(seconds) as is_held:
                 if is_held:
                     return action()
         except RuntimeError:
@@ -68,10 +69,11 @@ class BoundedLock:
 
     def release(self) -> None:
         """Give it back, if it is held."""
-        if self.is_mine:
+        if self.is_mine():
             self._lock.release()
 
-    def _turn_of(self, seconds: float) -> Any:  # noqa: ANN401 - a class made to order
+    def turn_of(self, seconds: float) -> Any:  # noqa: ANN401 - a class made to order
+        """A block with the lock held, as `turn` is, that is waited for so many seconds."""
         ends = {
             "__enter__": staticmethod(partial(self._lock.acquire, timeout=seconds)),
             "__exit__": staticmethod(self._lock.__exit__),

@@ -61,7 +61,7 @@ class Worker:
         """
         # a signal handler that tracks may interrupt a start: the lock is this thread's then, and
         # reentrant, and would let it start a second thread in the middle of the first start
-        if self._thread is None and not self._starting.is_mine:
+        if self._thread is None and not self._starting.is_mine():
             self._starting.run(self._start)
 
     def wait_for_end(self, seconds: float) -> bool:

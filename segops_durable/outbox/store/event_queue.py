@@ -25,8 +25,8 @@ from segops_durable.outbox.store.boundary import Connection, lenient_text
 from segops_durable.outbox.store.log_size import USUAL_LOG_BYTES
 from segops_durable.system.descriptors import (
     descriptors_of,
-    is_any_lost,
     keep_for_ever,
+    names_of,
     open_descriptors,
 )
 
@@ -98,7 +98,8 @@ class EventQueue(persistqueue.SQLiteQueue):
         self._held = hold(file_id(path))  # before a descriptor of it is opened
         self._getter = self._putter = None  # SQLiteBase.__del__ reads them even after a failure
         self._descriptors: dict[int, FileId] = {}
-        before = open_descriptors()
+        self._writers: dict[int, FileId] = {}
+        self._befores: list[list[int]] = []  # what was open before each connection
         try:
             super().__init__(
                 str(path.parent),
@@ -114,9 +115,9 @@ class EventQueue(persistqueue.SQLiteQueue):
         for connection in (self.reader, self.writer):
             connection.text_factory = lenient_text  # the base class has set it to str
         self._insert = self._sql_insert  # the base class formats it anew at every use
-        files = [file_id(each) for each in (path, *companions(path))]
-        self._descriptors = descriptors_of(filter(None, files), before)
-        self.file: FileId | None = files[0]
+        self._inserter = self.writer.cursor()
+        self.file: FileId | None = file_id(path)
+        self._find_descriptors(path)
         _OPEN.add(self)
 
     @property
@@ -132,7 +133,15 @@ class EventQueue(persistqueue.SQLiteQueue):
     @property
     def is_lost(self) -> bool:
         """Whether the program has closed our descriptors, which may be other files' by now."""
-        return is_any_lost(self._descriptors)
+        return names_of(self._descriptors) is None
+
+    def names(self) -> int | None:
+        """How many names the file has; for every commit, so of the writer's descriptors alone.
+
+        Returns:
+            None where the program has closed them; 0 also where the system does not tell.
+        """
+        return names_of(self._writers)
 
     def close(self) -> None:
         """Close the connections; where they are lost, leave them as they are, for ever.
@@ -145,7 +154,7 @@ class EventQueue(persistqueue.SQLiteQueue):
                 keep_for_ever(each)
             self._getter = self._putter = None
             self._conn = None  # type: ignore[assignment]  # or the base class would close it
-        self._descriptors = {}
+        self._descriptors = self._writers = {}
         try:
             super().close()
         finally:
@@ -164,7 +173,7 @@ class EventQueue(persistqueue.SQLiteQueue):
         for start in range(0, len(rows), step):
             some = rows[start : start + step]
             more = MORE_ROWS * (len(some) - 1)
-            inserted = self.writer.execute(self._insert + more, tuple(chain.from_iterable(some)))
+            inserted = self._inserter.execute(self._insert + more, [*chain.from_iterable(some)])
             self.newest_id = inserted.lastrowid or 0
             self.inserted += len(some)
 
@@ -179,6 +188,18 @@ class EventQueue(persistqueue.SQLiteQueue):
         by_text = 1 + (text - len(self._insert)) // len(MORE_ROWS)
         return max(1, min(_MOST_ROWS, variables // len(ROW), by_text))
 
+    def _find_descriptors(self, path: Path) -> None:
+        """Find the descriptors of both connections, and what the writer uses of them."""
+        log, index = (file_id(each) for each in companions(path))
+        before, with_reader = self._befores
+        all_files = filter(None, (self.file, log, index))
+        self._descriptors = descriptors_of(all_files, before)
+        of_writer = {fd: file for fd, file in self._descriptors.items() if fd not in with_reader}
+        shared = {fd: file for fd, file in self._descriptors.items() if file == index}
+        self._writers = dict(
+            sorted({**shared, **of_writer}.items(), key=lambda each: each[1] == self.file)
+        )
+
     def _count(self) -> int:
         """Count nothing: the base class would read every page at start-up."""
         return 0
@@ -189,6 +210,7 @@ class EventQueue(persistqueue.SQLiteQueue):
         multithreading: bool,  # noqa: ARG002, FBT001 - the base class's signature
         timeout: float,
     ) -> sqlite3.Connection:
+        self._befores.append(open_descriptors())
         connection = sqlite3.connect(
             os.path.join(path, self.db_file_name),  # noqa: PTH118 - the base class holds text
             timeout=timeout,

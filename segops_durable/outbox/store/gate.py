@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
@@ -39,46 +38,63 @@ class WriteGate:
         outbox_path: The outbox file; the lock is beside it.
         seconds: How long to wait for a process that holds the lock and does nothing: it may
             be stopped. One that uses the processor meanwhile is waited for longer.
+
+    Attributes:
+        is_mine: Says whether the calling thread is inside: true in a signal handler that
+            interrupted it.
+        keep: Writes data into the lock file, as `FileLock.keep`. The caller is inside.
     """
 
     def __init__(self, outbox_path: Path, seconds: float) -> None:
         self.path: Path = lock_path(outbox_path)
         self._seconds = seconds
         self._threads = BoundedLock(MOST_WAITS * seconds)
+        self.is_mine: Callable[[], bool] = self._threads.is_mine
         self._processes = FileLock(self.path, like=outbox_path)
+        self.keep: Callable[[int, bytes], None] = self._processes.keep
         self._gave_up_at = time.monotonic()
         _ALL.add(self)
 
-    @property
-    def is_mine(self) -> bool:
-        """Whether the calling thread is inside: true in a signal handler that interrupted it."""
-        return self._threads.is_mine
-
     def is_held_here(self, path: Path) -> bool:
         """Whether the calling thread is inside, and has interrupted itself; by the lock's path."""
-        return self.path == path and self.is_mine and not self._processes.is_closed
+        return self.path == path and self.is_mine() and not self._processes.is_closed
 
-    def run(self, action: Callable[[], _T], seconds: float | None = None) -> _T:
+    def run(
+        self, action: Callable[..., _T], *arguments: object, seconds: float | None = None
+    ) -> _T:
         """Run an action inside. The calling thread must not be there already.
 
         Args:
             action: What to run.
+            *arguments: What it is called with.
             seconds: How long to wait. Defaults to as long as for any action.
 
         Raises:
             ClosedError: The gate was closed while the caller waited.
             TimeoutError: It could not be had in time.
         """
-        held: list[bool] = []
-        inside = partial(self._inside, action, held, time.monotonic(), seconds)
+        arrived = time.monotonic()
+        is_mine, may_hold = True, False
         try:
-            return self._threads.run(inside, seconds)
-        except BaseException:
+            with (
+                self._threads.turn if seconds is None else self._threads.turn_of(seconds) as is_mine
+            ):
+                if is_mine:
+                    may_hold = True
+                    try:
+                        self._enter(arrived, seconds)
+                        return action(*arguments)
+                    finally:
+                        self._release()
+                        may_hold = False
+        except BaseException as error:
             # a signal handler (Ctrl-C) raised between the action and the release: the file lock
             # would be held for as long as this process lives, and every other one would wait
-            if held:
+            if may_hold:
                 self._threads.run(self._release)
-            raise
+            if is_mine or not isinstance(error, RuntimeError):
+                raise
+        raise TimeoutError("another thread has kept the lock")
 
     def hold(self) -> bool:
         """Keep the other threads out, for a fork; False if that cannot be."""
@@ -88,10 +104,6 @@ class WriteGate:
         """Let them in again."""
         self._threads.release()
 
-    def keep(self, at: int, data: bytes) -> None:
-        """Write data into the lock file. The caller is inside."""
-        self._processes.keep(at, data)
-
     def kept(self, at: int, size: int) -> bytes:
         """Read data of the lock file. The caller is inside."""
         return self._processes.kept(at, size)
@@ -100,28 +112,26 @@ class WriteGate:
         """Refuse whoever waits, or comes later."""
         self._processes.close()
 
-    def _inside(
-        self, action: Callable[[], _T], held: list[bool], arrived: float, seconds: float | None
-    ) -> _T:
+    def _enter(self, arrived: float, seconds: float | None) -> None:
+        """Take the file lock.
+
+        Args:
+            arrived: When the caller began to wait for the other threads.
+            seconds: How long to wait for it. Defaults to as long as for any action.
+        """
         if self._processes.is_closed:
             raise closed_error()
+        if self._processes.try_acquire():
+            return
         # a thread before this one waited its whole time while this one queued behind it: the
         # holder is stuck, and if each of many threads waited as long, the last would for minutes
         if self._gave_up_at > arrived:
             seconds = 0.0
-        try:
-            held.append(True)
-            self._enter(self._seconds if seconds is None else seconds)
-            return action()
-        finally:
-            self._release()
-            held.clear()
+        self._wait(self._seconds if seconds is None else seconds)
 
-    def _enter(self, seconds: float) -> None:
+    def _wait(self, seconds: float) -> None:
         """Wait for the file lock, in two halves, to see whether its holder gets on."""
         before: Holder | None = None
-        if self._processes.try_acquire():
-            return
         others = [each for each in tuple(_ALL) if each is not self]
         if any(each.is_held_here(self.path) for each in others):
             raise TimeoutError("a handler interrupted another client of this file")

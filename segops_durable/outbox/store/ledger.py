@@ -21,7 +21,6 @@ from segops_durable.outbox.store.gate import lock_path
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
     from pathlib import Path
 
     from segops_durable.outbox.store.event_queue import EventQueue
@@ -64,16 +63,20 @@ class Ledger:
     """Two numbers in the lock file, each with its checksum. The caller is behind the gate.
 
     Args:
-        gate: Says the gate, whose lock file it is; after a fork it is another.
+        gate: Whose lock file it is.
+
+    Attributes:
+        gate: After a fork it is another.
     """
 
-    def __init__(self, gate: Callable[[], WriteGate]) -> None:
-        self._gate = gate
+    def __init__(self, gate: WriteGate) -> None:
+        self.gate: WriteGate = gate
         self._owner = 0
+        self._last_id = 0  # as it was noted last by this process
 
     def noted(self, uuid: str) -> Throughput | None:
         """What was noted last for the outbox of that UUID, if any; None if nothing was."""
-        return _throughput(self._gate().kept(0, 2 * _SIZE), _owner(uuid) if uuid else None)
+        return _throughput(self.gate.kept(0, 2 * _SIZE), _owner(uuid) if uuid else None)
 
     def begin(self, queue: EventQueue) -> None:
         """Note how a file stands that was opened just now; later notes are for it."""
@@ -88,6 +91,22 @@ class Ledger:
         if here is not None:
             last_id = max(here.last_id, known.last_id if known else 0)
             self._note(Throughput(last_id, here.removed))
+
+    def follows(self, queue: EventQueue, changes: int) -> bool:
+        """Note a commit of rows alone whose ids follow what this process has noted last.
+
+        Args:
+            queue: The file.
+            changes: How many rows of any table the commit has changed.
+
+        Returns:
+            Whether it is one; what is noted need not be read then: nobody has come in between.
+        """
+        newest_id = queue.newest_id
+        if queue.inserted != changes or not newest_id or newest_id - changes != self._last_id:
+            return False
+        self._write(_LAST_ID, newest_id)
+        return True
 
     def is_regular(self, queue: EventQueue, changes: int) -> bool:
         """Whether the ids of a commit follow those that were noted before it.
@@ -117,15 +136,17 @@ class Ledger:
             self.note(queue)
 
     def _known(self) -> Throughput | None:
-        return _throughput(self._gate().kept(0, 2 * _SIZE), self._owner)
+        return _throughput(self.gate.kept(0, 2 * _SIZE), self._owner)
 
     def _note(self, here: Throughput) -> None:
         self._write(_LAST_ID, here.last_id)
         self._write(_REMOVED, here.removed)
 
     def _write(self, at: int, number: int) -> None:
+        if at == _LAST_ID:
+            self._last_id = number
         record = _RECORD.pack(self._owner, number)
-        self._gate().keep(at, record + _CHECK.pack(zlib.crc32(record)))
+        self.gate.keep(at, record + _CHECK.pack(zlib.crc32(record)))
 
 
 def throughput_beside(path: Path, uuid: str) -> Throughput | None:

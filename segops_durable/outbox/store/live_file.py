@@ -7,6 +7,7 @@ connection from being closed under them.
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_LOOK_SECONDS = 0.02
+"""How long a file that has a name is taken for the one that is at the path."""
+
 
 class LiveFile:
     """The open connection to an outbox file, and what is done when it fails.
@@ -43,6 +47,10 @@ class LiveFile:
         tell: Called with what happened to it.
         patience: Seconds to wait at most for a reader, or for who replaces the connection.
         mends: Whether what is damaged is mended.
+
+    Attributes:
+        is_read_here: Says whether the calling thread reads: true in a signal handler that
+            interrupted it.
     """
 
     def __init__(
@@ -63,9 +71,10 @@ class LiveFile:
         self._tell = tell
         self._patience = patience
         self._mends = mends
-        self._reading = BoundedLock(patience)  # held while a connection is read by, or swapped
+        self.forget_readers()
         self._queue: EventQueue | None = None
         self._file: FileId | None = None
+        self._look_at = 0.0  # when to look next whether it still is at the path
         self._is_shaky = False  # the connection met an error that may outlive its cause
 
     @property
@@ -74,11 +83,6 @@ class LiveFile:
         return file_id(self._path) == self._file
 
     # Readers
-
-    @property
-    def is_read_here(self) -> bool:
-        """Whether the calling thread reads: true in a signal handler that interrupted it."""
-        return self._reading.is_mine
 
     def look(self, action: Callable[[sqlite3.Connection], _T]) -> tuple[_T] | None:
         """Run an action that reads, on its own connection; None where none is open."""
@@ -99,14 +103,32 @@ class LiveFile:
         self._reading.release()
 
     def forget_readers(self) -> None:
-        """Start anew in a child of a fork: whoever reads is a thread of the parent's."""
-        self._reading = BoundedLock(self._patience)
+        """Start anew, in a child of a fork too: whoever reads there is a thread of the parent's."""
+        self._reading = BoundedLock(self._patience)  # held while a connection is read, or swapped
+        self.is_read_here: Callable[[], bool] = self._reading.is_mine
 
     # Behind the gate
 
-    def attempt(self, action: Callable[[EventQueue], _T], *, is_vital: bool = False) -> _T:
-        """Run an action; where the file can be mended, mend it and run the action again."""
-        queue = self.current()
+    def append(self, action: Callable[[EventQueue], _T]) -> _T:
+        """Run an action that adds rows, and needs not know for certain which file it is."""
+        return self.attempt(action, queue=self._recent())
+
+    def attempt(
+        self,
+        action: Callable[[EventQueue], _T],
+        *,
+        is_vital: bool = False,
+        queue: EventQueue | None = None,
+    ) -> _T:
+        """Run an action; where the file can be mended, mend it and run the action again.
+
+        Args:
+            action: Called with the queue.
+            is_vital: Whether the reserve is given up for it. Defaults to False.
+            queue: What it is called with first. Defaults to the one that is at the path now.
+        """
+        if queue is None:  # `bool` says of persist-queue's whether something is in it
+            queue = self.current()
         try:
             return self._noted(queue, action)
         except sqlite3.Error as error:
@@ -130,15 +152,21 @@ class LiveFile:
         result = action(queue)
         # it is committed. An error that came out of here would say that it is not, and whoever
         # tracked it would track it again; without the note the next start knows less, no more
-        with suppress(OSError, sqlite3.Error):
+        try:
             changes = queue.writer.total_changes - before
-            if not self._ledger.is_regular(queue, changes):
-                # rows that are missing as well take a salvage: the next look at the records,
-                # which fails, has that done
-                with suppress(sqlite3.Error):
-                    self._opener.mend(queue.writer, is_certain=True)
-            self._ledger.note_commit(queue, changes)
+            if not self._ledger.follows(queue, changes):
+                self._note(queue, changes)
+        except (OSError, sqlite3.Error):
+            return result
         return result
+
+    def _note(self, queue: EventQueue, changes: int) -> None:
+        if not self._ledger.is_regular(queue, changes):
+            # rows that are missing as well take a salvage: the next look at the records, which
+            # fails, has that done
+            with suppress(sqlite3.Error):
+                self._opener.mend(queue.writer, is_certain=True)
+        self._ledger.note_commit(queue, changes)
 
     def _is_mended(self, queue: EventQueue, error: sqlite3.Error, *, is_vital: bool) -> bool:
         if queue.is_lost:
@@ -182,10 +210,23 @@ class LiveFile:
             self.drop()
             self._leave_what_was_lost()
             return self._adopt(self._opener.open())
-        if file_id(self._path) == self._file:
+        if self.is_at_path:
+            self._look_at = time.monotonic() + _LOOK_SECONDS
             return queue
         with closing(queue):
             return self._adopt(self._opener.follow(queue))
+
+    def _recent(self) -> EventQueue | None:
+        """The open queue, if it was at the path a moment ago, and its file still has a name.
+
+        A file that was deleted, or replaced by another, has none, and its descriptor says so,
+        which is looked at anyway. To look at the path takes three times as long. One that was
+        moved away goes on for that moment under its new name, and has what it is given.
+        """
+        queue = self._queue
+        if queue is None or self._is_shaky or time.monotonic() >= self._look_at:
+            return None
+        return queue if queue.names() else None
 
     def replace(self, error: sqlite3.Error) -> None:
         """Set the file aside, and go on in a new one with what can be read of it."""
@@ -208,6 +249,7 @@ class LiveFile:
         def adopt() -> EventQueue:
             self._queue = queue
             self._file = file_id(self._path)
+            self._look_at = 0.0
             self._is_shaky = False
             return queue
 

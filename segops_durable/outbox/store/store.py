@@ -72,29 +72,18 @@ class Store:
         self._make_gate = partial(WriteGate, path, lock_timeout)
         self.incidents: deque[SegOpsError] = deque(maxlen=_INCIDENTS)
         self._reserve = Reserve(path)
-        ledger = Ledger(lambda: self.gate)
+        self.gate: WriteGate = self._make_gate()
+        self._ledger = ledger = Ledger(self.gate)
+        tell, patience = self.incidents.append, MOST_WAITS * lock_timeout
         self._opener = Opener(
-            path,
-            durability,
-            prepare,
-            self.incidents.append,
-            ledger,
-            busy_seconds=lock_timeout,
-            mends=mends,
+            path, durability, prepare, tell, ledger, busy_seconds=lock_timeout, mends=mends
         )
         self._live = LiveFile(
-            path,
-            self._opener,
-            ledger,
-            self._reserve,
-            self.incidents.append,
-            patience=MOST_WAITS * lock_timeout,
-            mends=mends,
+            path, self._opener, ledger, self._reserve, tell, patience=patience, mends=mends
         )
         self._closed = False
         self._pid = os.getpid()
         self._log_watch = LogWatch(path)
-        self.gate: WriteGate = self._make_gate()
         self._open()
 
     def _open(self) -> None:
@@ -115,15 +104,20 @@ class Store:
 
     # Use
 
-    def write(self, action: Callable[[EventQueue], _T]) -> _T:
+    def write(self, action: Callable[[EventQueue], _T], *, is_append: bool = False) -> _T:
         """Run an action behind the write gate; each of its statements commits by itself.
+
+        Args:
+            action: Called with the queue.
+            is_append: It only adds rows: where the file was moved away a moment ago, it has them.
 
         Raises:
             QueueFullError: The disk is full. Nothing was stored.
             StorageError: SQLite could not write. Whether it is on disk is then unknown.
             ClosedError: The store is closed, or was opened by another process.
         """
-        return self._behind_gate(lambda: self._live.attempt(action))
+        attempt: Callable[..., _T] = self._live.append if is_append else self._live.attempt
+        return self._behind_gate(attempt, action)
 
     def transact(self, action: Callable[[sqlite3.Connection], _T], *, is_vital: bool = False) -> _T:
         """Run an action in a transaction, committed at the end or rolled back.
@@ -133,9 +127,7 @@ class Store:
             is_vital: It makes room, or sends: for it the reserve is given up.
 
         Raises:
-            QueueFullError: As `write`.
-            StorageError: As `write`.
-            ClosedError: As `write`.
+            StorageError: As `write`; `QueueFullError` likewise, and `ClosedError`.
         """
 
         def in_transaction(queue: EventQueue) -> _T:
@@ -226,11 +218,11 @@ class Store:
 
         Raises:
             ClosedError: As `check_open`.
-            StorageError: A signal handler interrupted a commit on this very thread, so
-                waiting for that commit would never end; or a read, which a commit may wait for.
+            StorageError: A signal handler interrupted a commit on this very thread, which it
+                would wait for without end; or a read, which a commit may wait for.
         """
         self.check_open()
-        if self.gate.is_mine or self._live.is_read_here:
+        if self._is_interrupted():
             raise interrupted_error(self.path)
 
     def close(self, timeout: float = 5.0) -> None:
@@ -241,13 +233,17 @@ class Store:
         """
         if self._closed or self._pid != os.getpid():
             return
-        if self.gate.is_mine or self._live.is_read_here:
+        if self._is_interrupted():
             self._closed = True
             return
         try:
-            self.gate.run(self._close, timeout)
+            self.gate.run(self._close, seconds=timeout)
         except TimeoutError:
             self._closed = True
+
+    def _is_interrupted(self) -> bool:
+        """Whether the calling thread, in a signal handler, is within a commit, or a read."""
+        return self.gate.is_mine() or self._live.is_read_here()
 
     # Forks
 
@@ -256,7 +252,7 @@ class Store:
 
         A child that inherits an open connection makes SQLite lose what the parent commits.
         """
-        if self._closed or self._pid != os.getpid() or self.gate.is_mine or self._live.is_read_here:
+        if self._closed or self._pid != os.getpid() or self._is_interrupted():
             return False
         has_let_go = False
         try:
@@ -277,15 +273,15 @@ class Store:
         """Start anew with locks of this process; those inherited are the parent's."""
         self._live.forget_readers()
         self.gate.close()
-        self.gate = self._make_gate()
+        self.gate = self._ledger.gate = self._make_gate()
         self._pid = os.getpid()
 
     # Behind the gate
 
-    def _behind_gate(self, action: Callable[[], _T]) -> _T:
+    def _behind_gate(self, action: Callable[..., _T], *arguments: object) -> _T:
         self.check_writable()
         try:
-            return self.gate.run(action)
+            return self.gate.run(action, *arguments)
         except (OSError, sqlite3.Error) as error:
             raise storage_error(self.path, "cannot be written", error) from error
 

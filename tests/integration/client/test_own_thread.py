@@ -266,7 +266,7 @@ def test_what_a_child_tells_as_it_begins_is_told_with_no_lock_held(
 
     def listen(_error: SegOpsError) -> None:
         own = client._delivery
-        held.append(own._waking.is_mine or client._outbox._store.gate.is_mine)
+        held.append(own._waking.is_mine() or client._outbox._store.gate.is_mine())
 
     def none_to_be_had(_self: object) -> None:
         raise RuntimeError("can't start new thread")

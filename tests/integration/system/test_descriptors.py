@@ -152,6 +152,49 @@ def test_others_go_on_with_an_outbox_whose_descriptors_one_process_has_lost(
     assert not list(queue_path.parent.glob("*.moving*"))
 
 
+CLOSES_ONE = """
+import os, sys
+from segops_durable import SegOpsClient
+
+url, path, victims = sys.argv[1:]
+client = SegOpsClient(url, "sk_test", queue_path=path, flush_interval=300)
+
+def ours():
+    for name in sorted(os.listdir("/proc/self/fd"), key=int):
+        try:
+            if os.readlink(f"/proc/self/fd/{name}").startswith(path):
+                yield int(name)
+        except OSError:
+            pass
+
+for number in range(60):
+    client.track(user_id="u-1", event_type="page_viewed", payload={"n": number})
+    if number % 2:
+        client.stats()
+        client.flush(0 if number % 4 == 1 else 20)
+    mine = list(ours())
+    fd = mine[number % len(mine)]
+    os.close(fd)  # twice, say: the number was the program's own before
+    theirs = os.open(f"{victims}/{number}", os.O_RDWR | os.O_CREAT)
+    os.write(theirs, b"theirs")
+    assert theirs == fd, (theirs, fd)
+client.shutdown(20)
+"""
+
+
+def test_a_program_that_closes_one_of_our_descriptors_loses_nothing_and_keeps_its_own(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox, queue_path: Path, tmp_path: Path
+) -> None:
+    victims = tmp_path / "victims"
+    victims.mkdir()
+    command = [sys.executable, "-c", CLOSES_ONE, sandbox.url, str(queue_path), str(victims)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert result.returncode == 0, result.stderr
+    assert make_client().flush(20).ok
+    assert sorted(set(numbers(sandbox))) == list(range(60))
+    assert {each.read_bytes() for each in victims.iterdir()} == {b"theirs"}
+
+
 WITHOUT_STREAMS = """
 import os, sys
 from contextlib import suppress

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import count
 from typing import TYPE_CHECKING
 
 from segops_durable import ReplacedOutboxError
@@ -89,3 +91,38 @@ def test_a_file_that_is_replaced_by_an_empty_one_while_it_is_open_loses_nothing(
     assert drain(outbox)[0] == {*(b'{"n":%d}' % number for number in range(40)), b'{"n":"new"}'}
     assert any(isinstance(error, ReplacedOutboxError) for error in outbox.pop_incidents())
     outbox.close()
+
+
+def test_a_file_that_is_deleted_takes_nothing_that_is_stored_from_then_on(
+    queue_path: Path,
+) -> None:
+    outbox = open_outbox(queue_path)
+    for number in range(5):
+        outbox.commit.append([b'{"n":%d}' % number])
+        outbox._store._live._look_at = math.inf  # it was seen at its path a moment ago
+        queue_path.unlink()
+        outbox.commit.append([b'{"n":"%d, after"}' % number])
+    outbox.close()
+    again = open_outbox(queue_path)
+    stored = {b'{"n":%d}' % number for number in range(5)}
+    assert drain(again)[0] == stored | {b'{"n":"%d, after"}' % number for number in range(5)}
+    again.close()
+
+
+def test_a_file_that_is_moved_away_has_what_is_stored_until_that_is_noticed(
+    queue_path: Path,
+) -> None:
+    outbox = open_outbox(queue_path)
+    outbox.commit.append([b'{"n":"before"}'])
+    moved = queue_path.with_name("moved.db")
+    for end in ("-wal", "-shm", ""):
+        queue_path.with_name(queue_path.name + end).rename(moved.with_name(moved.name + end))
+    numbers = count()
+    while not any(isinstance(each, ReplacedOutboxError) for each in outbox.pop_incidents()):
+        outbox.commit.append([b'{"n":%d}' % next(numbers)])
+    outbox.close()
+    stored = {b'{"n":"before"}', *(b'{"n":%d}' % number for number in range(next(numbers)))}
+    here, there = open_outbox(queue_path), open_outbox(moved)
+    assert drain(here)[0] | drain(there)[0] == stored
+    here.close()
+    there.close()
