@@ -2,7 +2,8 @@
 
 - `flusher` is the thread: it sleeps, has a round run, and goes on whatever happens in it. Those
   who wait for a round are in `flushing`; what they have asked for is in `rounds`.
-- `sender` is the round: it takes a batch, has it sent, and carries out what is decided of it.
+- `sender` is the round: it takes a batch, has it sent, and carries out what is decided of it
+  (`settling`).
 - `agenda` says what is sent next: whose turn it is (`turns`), whom another kind of key is for
   (`kinds`), which batch that failed is tried again (`suspects`), how large a new one may be
   (`body_limit`).

@@ -46,6 +46,7 @@ class Agenda:
         round: What holds for the round under way.
         turns: Whose batch goes next, and who is held.
         suspects: The batches that failed, and may be at fault.
+        unsent: Keys of batches that are marked on disk, and have not left this process.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Agenda:
         self.round: Round = Round()
         self.turns: Turns = Turns(self._kinds.ours, pace.flush_interval, clock)
         self.suspects: Suspects = Suspects(pace.flush_interval, clock)
+        self.unsent: set[str] = set()
         self._body_limit = BodyLimit(clock)
         self._recalled: tuple[Take, str] | None = None  # what was said last to take a suspect
 
@@ -160,6 +162,7 @@ class Agenda:
             up_to=self.round.up_to,
             max_bytes=self._body_limit.bytes,
             aside=self.suspects.aside,
+            unsent=self.unsent,
         )
 
     def _retry_current_user(self) -> None:

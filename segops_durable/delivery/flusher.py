@@ -182,6 +182,7 @@ class Flusher:
             try:
                 with suppress(SegOpsError):
                     self._sender.settle_owed()  # or the next process would send it again
+                    self._sender.give_back()
                 self._housekeeping.tell()  # of a file that was opened for a moment, too
             finally:  # or no other process could send until this one ends
                 self._outbox.sender_lock.release()

@@ -1,10 +1,7 @@
 """One round of sending: take a batch, send it, do what is decided of it, take the next.
 
 What is sent next the `agenda` says; how a batch fared, an `attempt`; what that leads to,
-`decisions`. Here it is carried out.
-
-What SegOps has answered for is owed until its rows have left the disk. Where the disk fails
-them, they are removed before anything else is sent: else they would be sent again.
+`decisions`; what that is on disk, `settling`. Here it comes together.
 """
 
 from __future__ import annotations
@@ -23,18 +20,17 @@ from segops_durable.delivery.decisions import (
     SENDING,
     STANDING_BY,
     Decision,
-    Fate,
     Finding,
     Known,
     at_end,
     decide,
-    given_back,
     taking_over,
 )
 from segops_durable.delivery.outcome import damaged_events
 from segops_durable.delivery.pace import Round
+from segops_durable.delivery.settling import Settling
 from segops_durable.delivery.status import State
-from segops_durable.outbox import Taken
+from segops_durable.errors import SegOpsError
 from segops_durable.system.locks import alone
 
 if TYPE_CHECKING:
@@ -43,9 +39,8 @@ if TYPE_CHECKING:
     from segops_durable.api import Transport
     from segops_durable.delivery.outcome import Outcome, Reason
     from segops_durable.delivery.pace import Pace
-    from segops_durable.errors import SegOpsError
     from segops_durable.identity import Users
-    from segops_durable.outbox import Batch, Outbox, Settlement, Take
+    from segops_durable.outbox import Batch, Outbox, Taken
     from segops_durable.system.clock import Clock
 
 
@@ -86,12 +81,12 @@ class Sender:
         self._pause = Pause(pace.flush_interval, clock)
         self._arrivals = Arrivals(clock)
         self._agenda = Agenda(outbox, pace, report, users=users, clock=clock)
+        self._settling = Settling(outbox, self._agenda, self._arrivals, report)
         self._attempt = Attempt(
             outbox, transport, self._arrivals, pace, report, users=users, stop=stop, clock=clock
         )
         self._is_sender = False
         self._at_work = threading.Lock()  # nobody waits for it: there is one thread
-        self._owed: list[tuple[Settlement, SegOpsError | None]] = []  # not yet done, nor told
         self._told: Reason | None = None
 
     @property
@@ -154,8 +149,7 @@ class Sender:
             if is_asked_for:
                 self._pause.reset()
                 self._agenda.hasten()
-            while self._owed:
-                self._settle_oldest(None)
+            self._settling.pay()
             if self._pause.is_ordered:
                 return False
             up_to = self._outbox.waiting.newest_id()
@@ -166,8 +160,12 @@ class Sender:
     def settle_owed(self) -> None:
         """Remove what was answered for, and could not be removed: it must not be sent again."""
         with alone(self._at_work):
-            while self._owed:
-                self._settle_oldest(None)
+            self._settling.pay()
+
+    def give_back(self) -> None:
+        """Let what has not left be made anew, by whoever sends next."""
+        with alone(self._at_work):
+            self._settling.give_back()
 
     def give_way(self) -> None:
         """Let another process send between rounds, where events wait that only it may send.
@@ -175,14 +173,16 @@ class Sender:
         A client with the other kind of key would else stand by for as long as this one runs.
         """
         with alone(self._at_work):
-            if self._agenda.has_others and not self._owed:
-                self._is_sender = False
-                with suppress(OSError):
+            if self._agenda.has_others and not self._settling.owes:
+                with suppress(OSError, SegOpsError):
+                    self._settling.give_back()
+                    self._is_sender = False
                     self._outbox.sender_lock.release()
 
     def _become_sender(self) -> bool:
         """Whether this process sends; whoever takes over keeps to what SegOps asked for."""
         if not self._outbox.sender_lock.try_acquire():
+            self._agenda.unsent.clear()  # whoever sends now may have them leave
             self._apply(STANDING_BY)
             return False
         if not self._is_sender:
@@ -194,33 +194,25 @@ class Sender:
         return True
 
     def _send_all(self, this: Round) -> None:
-        taken: Taken | None = self._take(self._agenda.begin(this))
+        taken: Taken | None = self._settling.take(self._agenda.begin(this))
         while taken is not None and not self._stop.is_set():
             if taken.damaged:
                 self._report(damaged_events(taken.damaged))
             if taken.batch is not None:
                 taken = self._deliver(taken.batch)
             elif take := self._agenda.next() or self._agenda.next_suspect():
-                taken = self._take(take)
+                taken = self._settling.take(take)
             else:
                 has_suspects = bool(self._agenda.suspects)
                 self._apply(at_end(self._agenda.turns.reasons, has_suspects=has_suspects))
                 return
         if taken is not None and taken.batch is not None:  # stopped before it was sent
-            may_be_divided = self._arrivals.may_be_divided(taken.batch)
-            if given_back(taken.batch, may_be_divided=may_be_divided) is Fate.RELEASED:
-                self._outbox.batches.release(taken.batch, None)
-
-    def _take(self, take: Take | None) -> Taken:
-        if take is None:
-            return Taken(None)
-        taken = self._outbox.batches.take(take)
-        self._agenda.note_taken(take, taken)
-        return taken
+            self._settling.leave(taken.batch)
 
     def _deliver(self, batch: Batch) -> Taken | None:
         """Send a batch, and do what is decided; return the next, or None to end the round."""
         self._apply(SENDING)
+        self._agenda.unsent.discard(batch.key)
         outcome = self._attempt.make(batch, self._retries_of(batch))
         self._agenda.note(outcome)
         decision = decide(outcome, self._known_of(outcome.batch))
@@ -228,11 +220,11 @@ class Sender:
             if decision.order is not None:
                 self._pause.order(decision.order)  # whatever the disk says to what follows
             # first the batch: where the disk fails, that is what the round ended in, and is told
-            self._carry_out(decision, outcome)
+            self._settling.carry_out(decision, outcome)
             self._apply(decision, outcome)
             return None
         self._apply(decision, outcome)
-        taken = self._carry_out(decision, outcome)
+        taken = self._settling.carry_out(decision, outcome)
         return None if decision.ends_round else taken
 
     def _retries_of(self, batch: Batch) -> int:
@@ -272,29 +264,3 @@ class Sender:
             self._report(outcome.as_error(self.retry_at))
         if decision.finding is Finding.ANSWERED or decision.reason is not None:
             self._told = decision.reason
-
-    def _carry_out(self, decision: Decision, outcome: Outcome) -> Taken:
-        """Do with a batch what was decided, and take the next in the same transaction."""
-        batch, fate = outcome.batch, decision.fate
-        if fate is Fate.SETTLED:
-            self._owed.append(outcome.settled())
-            return self._settle_oldest(self._agenda.next())
-        if fate is not Fate.KEPT:
-            self._agenda.suspects.drop(batch.key)
-        then = None if decision.ends_round else self._agenda.next()
-        if fate is Fate.KEPT:
-            return self._take(then)
-        change = self._outbox.batches.halve if fate is Fate.HALVED else self._outbox.batches.release
-        taken = change(batch, then)
-        self._arrivals.drop(batch.key)
-        self._arrivals.note_unsent(taken.made)
-        return taken
-
-    def _settle_oldest(self, then: Take | None) -> Taken:
-        settlement, error = self._owed[0]
-        taken = self._outbox.batches.settle(settlement, then)
-        del self._owed[0]
-        self._arrivals.drop(settlement.batch.key)
-        if error is not None:
-            self._report(error)
-        return taken

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.events import retimed
 from segops_durable.outbox.erasure import newest_erasure
-from segops_durable.outbox.findability import BY_INDEX, FIRST, check_index, nobodys, rows_of
+from segops_durable.outbox.findability import FIRST, check_index, nobodys, rows_of
+from segops_durable.outbox.gathering import free_query, free_rows, rows_from
 from segops_durable.outbox.records.burial import bury
 from segops_durable.outbox.records.marks import assign, first_mark, first_query, mark, unmark
 from segops_durable.outbox.records.rows import (
@@ -28,28 +28,23 @@ from segops_durable.outbox.records.rows import (
     Take,
     Taken,
     body_of,
-    body_size,
     checksum,
 )
-from segops_durable.outbox.records.schema import IS_FREE, QUEUE
+from segops_durable.outbox.records.schema import QUEUE
 from segops_durable.outbox.records.tally import standing
-from segops_durable.outbox.records.walking import HIGHEST_ID, PAGE_ROWS, out_of_order
+from segops_durable.outbox.records.walking import PAGE_ROWS, out_of_order
 from segops_durable.outbox.removal import bury_damaged, delete_rows, still_there
-from segops_durable.system.clock import corrected
+from segops_durable.system.clock import PLAUSIBLE, corrected
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+    from segops_durable.outbox.caps import Caps
     from segops_durable.outbox.owner import Owner
     from segops_durable.outbox.store.store import Store
     from segops_durable.system.clock import Clock, Moment
 
-_FREE = f"""
-SELECT _id FROM {QUEUE} AS row
-WHERE identity = ?{{by_index}} AND {IS_FREE} ORDER BY _id LIMIT 1
-"""
-_NEXT_MARK = "SELECT min(first_id) FROM in_flight WHERE identity = ? AND first_id > ?"
 _RETIME = f"UPDATE {QUEUE} SET data = ?, timestamp = ?, crc = ? WHERE _id = ?"
 _HASH_DIGITS = 16
 
@@ -60,11 +55,13 @@ class Batches:
     Args:
         store: The open outbox file.
         owner: Has the outbox's UUID, the first part of every ``Idempotency-Key``.
+        caps: What the outbox may hold; a batch in flight never gives way.
         clock: Tells whether a clock was set since an event was tracked.
     """
 
-    def __init__(self, store: Store, owner: Owner, clock: Clock) -> None:
+    def __init__(self, store: Store, owner: Owner, caps: Caps, clock: Clock) -> None:
         self._store = store
+        self._caps = caps
         self._owner = owner
         self._clock = clock
         self._seen_erasure: list[Any] | None = None
@@ -96,7 +93,7 @@ class Batches:
     def _is_worth_taking(self, take: Take) -> bool:
         if self._store.read(*first_query(take.identity, take.aside)):
             return True
-        free = self._store.read(*_free_query(take))
+        free = self._store.read(*free_query(take))
         if free:
             return bool(free[0][0] <= take.up_to)
         first = self._store.read(FIRST)
@@ -154,6 +151,28 @@ class Batches:
 
         return self._store.transact(release_and_take, is_vital=True)
 
+    def may_stay_marked(self, batch: Batch) -> bool:
+        """Whether a batch that has not left may as well stay marked until the next attempt.
+
+        Each mark that comes and goes is two commits, at every attempt of an outage. But who finds
+        it after a kill cannot know that it has not left, and sends it as it is: at the times that
+        a clock showed which may still be set, or as whoever it was assigned to. And where the
+        oldest events give way to new ones, it would not.
+        """
+        is_clock_set = self._clock.time() >= PLAUSIBLE
+        has_time = is_clock_set or all(row.uptime is None for row in batch.rows)
+        return has_time and not batch.assigned and not self._caps.drops_oldest
+
+    def give_back(self, keys: Collection[str]) -> None:
+        """Let the rows of batches that have not left be taken anew."""
+
+        def unmark_all(writer: sqlite3.Connection) -> None:
+            for key in keys:
+                unmark(writer, key)
+
+        if keys:
+            self._store.transact(unmark_all, is_vital=True)
+
     def halve(self, batch: Batch, then: Take | None) -> Taken:
         """Make two batches of one that was refused as a whole, and take the next.
 
@@ -185,7 +204,10 @@ class Batches:
             buried += bury_damaged(writer, rows)
         while True:
             batch = self._marked(writer, take)
-            rows = self._waiting(writer, take) if batch is None else batch.rows
+            if batch is not None and batch.is_new and self._is_outdated(writer, batch, take):
+                unmark(writer, batch.key)
+                batch = None
+            rows = free_rows(writer, take) if batch is None else batch.rows
             damaged = [row for row in rows if not row.is_intact]
             if not damaged:
                 break
@@ -202,29 +224,20 @@ class Batches:
             tail = " AND _id BETWEEN ? AND ? ORDER BY _id"
             rows = rows_of(writer, take.identity, tail, found.first_id, found.last_id)
             if len(rows) == found.row_count and _is_key_of(found.key, rows):
-                return Batch(tuple(rows), found.key, found.assigned)
+                is_new = found.key in take.unsent
+                return Batch(tuple(rows), found.key, found.assigned, is_new)
             if not unmark(writer, found.key):
                 raise out_of_order()  # it would be found again, for ever
         return None
 
-    @staticmethod
-    def _waiting(writer: sqlite3.Connection, take: Take) -> Sequence[Row]:
-        """Read the oldest rows that are in no batch yet, up to the next that is in one."""
-        free = writer.execute(*_free_query(take)).fetchone()
-        if free is None:
-            check_index(writer, take.identity)
-            return []
-        (first_id,) = free
-        if first_id > take.up_to:
-            return []
-        (following,) = writer.execute(_NEXT_MARK, (take.identity, first_id)).fetchone()
-        tail = " AND _id >= ? AND _id < ? ORDER BY _id LIMIT ?"
-        rows = rows_of(writer, take.identity, tail, first_id, following or HIGHEST_ID, take.limit)
-        if not rows or rows[0].id != first_id:
-            raise out_of_order()
-        if len(rows) < take.minimum:
-            rows = [row for row in rows if row.id <= take.small_up_to]
-        return _fitting(rows, take.max_bytes)
+    def _is_outdated(self, writer: sqlite3.Connection, batch: Batch, take: Take) -> bool:
+        """Whether a batch that has not left would be another one if it were made now."""
+        now = self._clock.moment()
+        if any(corrected(row.moment, now) is not None for row in batch.rows):
+            return True
+        small_up_to = max(take.small_up_to, batch.last_id)
+        rows = rows_from(writer, batch.first_id, replace(take, small_up_to=small_up_to))
+        return len(rows) != len(batch.rows)
 
     def _make(self, writer: sqlite3.Connection, rows: Sequence[Row]) -> Batch:
         """Write down a new batch, with the times of its events as they are known now."""
@@ -250,10 +263,6 @@ def _is_key_of(key: str, rows: Sequence[Row]) -> bool:
     return len(digits) != _HASH_DIGITS or digits == _hash_of(rows)
 
 
-def _free_query(take: Take) -> tuple[str, tuple[str]]:
-    return _FREE.format(by_index=BY_INDEX if take.identity else ""), (take.identity,)
-
-
 def _set_right(writer: sqlite3.Connection, row: Row, now: Moment) -> Row:
     """Correct the time of an event, if the clock was set since it was tracked."""
     wall = corrected(row.moment, now)
@@ -266,13 +275,3 @@ def _set_right(writer: sqlite3.Connection, row: Row, now: Moment) -> Row:
     crc = checksum(data, row.identity, wall, row.uptime, row.boot)
     writer.execute(_RETIME, (data, wall, crc, row.id))
     return row._replace(data=data, tracked_at=wall, crc=crc)
-
-
-def _fitting(rows: list[Row], max_bytes: int | None) -> list[Row]:
-    """The first of the rows whose body is no larger; at least one."""
-    if max_bytes is None:
-        return rows
-    room = max_bytes - body_size(())
-    with_commas = accumulate(len(row.data) + 1 for row in rows)
-    count = sum(1 for size in with_commas if size - 1 <= room)
-    return rows[: max(1, count)]

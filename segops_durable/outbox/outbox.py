@@ -112,7 +112,7 @@ class Outbox:
         self.commit: GroupCommit = GroupCommit(store, caps, clock)
         self.owner: Owner = Owner(store, self._binding)
         self.sender_lock: SenderLock = SenderLock(path)
-        self.batches: Batches = Batches(store, self.owner, clock)
+        self.batches: Batches = Batches(store, self.owner, caps, clock)
         self.waiting: Waiting = Waiting(store, clock)
         self.dead_letters: DeadLetters = DeadLetters(store, self.tell)
         self.checkpoints: Checkpoints = Checkpoints(store)

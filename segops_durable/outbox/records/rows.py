@@ -13,7 +13,7 @@ from segops_durable.outbox.records.walking import HIGHEST_ID
 from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from segops_durable.outbox.records.letters import Letter
 
@@ -185,7 +185,7 @@ class Batch:
         rows: The events, oldest first, all of one identity.
         key: The ``Idempotency-Key``, the same at every attempt, also after a restart.
         assigned: As whose events those of `WHOEVER` are sent; empty where that is open.
-        is_new: Whether it was made just now: nobody can have sent it before.
+        is_new: Whether nobody can have sent it: it was made just now, or has not left since.
     """
 
     rows: tuple[Row, ...]
@@ -252,6 +252,7 @@ class Take:
         max_bytes: Bytes of a new batch's body at most, unless one row alone has more; None
             for no limit.
         aside: Keys of batches to pass over.
+        unsent: Keys of batches that have not left: they may be made anew, and larger.
     """
 
     limit: int
@@ -261,6 +262,7 @@ class Take:
     up_to: int = HIGHEST_ID
     max_bytes: int | None = None
     aside: Sequence[str] = ()
+    unsent: Collection[str] = ()
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ class Ledger:
         """Note how the file stands after a commit; one that only inserts says so itself."""
         if queue.newest_id and queue.inserted == changes:
             self._write(_LAST_ID, queue.newest_id)
-        else:
+        elif changes:  # a look writes nothing, at each attempt of an outage
             self.note(queue)
 
     def _known(self) -> Throughput | None:

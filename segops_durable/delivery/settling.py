@@ -1,0 +1,114 @@
+"""What is done on disk with a batch once it is decided; the next is taken in the same transaction.
+
+What SegOps has answered for is owed until its rows have left the disk. Where the disk fails
+them, they are removed before anything else is sent: else they would be sent again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segops_durable.api import Meaning
+from segops_durable.delivery.decisions import Fate, given_back
+from segops_durable.outbox import Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segops_durable.delivery.agenda import Agenda
+    from segops_durable.delivery.arrivals import Arrivals
+    from segops_durable.delivery.decisions import Decision
+    from segops_durable.delivery.outcome import Outcome
+    from segops_durable.errors import SegOpsError
+    from segops_durable.outbox import Batch, Outbox, Settlement, Take
+
+
+class Settling:
+    """Takes batches, and carries out what is decided of them. For the sender's thread.
+
+    Args:
+        outbox: Where they are.
+        agenda: What is taken next.
+        arrivals: Which of them SegOps may have.
+        report: Called with each error; it must not raise.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        agenda: Agenda,
+        arrivals: Arrivals,
+        report: Callable[[SegOpsError], None],
+    ) -> None:
+        self._batches = outbox.batches
+        self._agenda = agenda
+        self._arrivals = arrivals
+        self._report = report
+        self._owed: list[tuple[Settlement, SegOpsError | None]] = []  # not yet done, nor told
+
+    @property
+    def owes(self) -> bool:
+        """Whether something was answered for, and could not be removed."""
+        return bool(self._owed)
+
+    def take(self, take: Take | None) -> Taken:
+        """Take a batch, if one is wanted."""
+        if take is None:
+            return Taken(None)
+        taken = self._batches.take(take)
+        self._agenda.note_taken(take, taken)
+        return taken
+
+    def carry_out(self, decision: Decision, outcome: Outcome) -> Taken:
+        """Do with a batch what was decided, and take the next, unless the round ends."""
+        batch, fate = outcome.batch, decision.fate
+        if fate is Fate.SETTLED:
+            self._owed.append(outcome.settled())
+            return self._settle_oldest(self._agenda.next())
+        if fate is not Fate.KEPT:
+            self._agenda.suspects.drop(batch.key)
+        then = None if decision.ends_round else self._agenda.next()
+        if fate is Fate.RELEASED and self._may_stay_marked(outcome):
+            self._agenda.unsent.add(batch.key)
+            fate = Fate.KEPT
+        if fate is Fate.KEPT:
+            return self.take(then)
+        taken = (self._batches.halve if fate is Fate.HALVED else self._batches.release)(batch, then)
+        self._arrivals.drop(batch.key)
+        self._arrivals.note_unsent(taken.made)
+        return taken
+
+    def pay(self) -> None:
+        """Remove all that is owed.
+
+        Raises:
+            StorageError: The disk fails still.
+        """
+        while self._owed:
+            self._settle_oldest(None)
+
+    def leave(self, batch: Batch) -> None:
+        """Leave a batch that was taken, and is not sent."""
+        may_be_divided = self._arrivals.may_be_divided(batch)
+        if given_back(batch, may_be_divided=may_be_divided) is Fate.RELEASED:
+            self._batches.release(batch, None)
+
+    def give_back(self) -> None:
+        """Let what stayed marked though it has not left be taken anew, by whoever sends next."""
+        self._batches.give_back(self._agenda.unsent)
+        self._agenda.unsent.clear()
+
+    def _may_stay_marked(self, outcome: Outcome) -> bool:
+        """Whether a batch that has not left may as well wait as it is."""
+        is_withdrawn = outcome.meaning is Meaning.WITHDRAWN  # it lost rows
+        is_unsent = outcome.verdict.is_unsent and not is_withdrawn
+        return is_unsent and self._batches.may_stay_marked(outcome.batch)
+
+    def _settle_oldest(self, then: Take | None) -> Taken:
+        settlement, error = self._owed[0]
+        taken = self._batches.settle(settlement, then)
+        del self._owed[0]
+        self._arrivals.drop(settlement.batch.key)
+        if error is not None:
+            self._report(error)
+        return taken

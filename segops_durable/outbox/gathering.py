@@ -1,0 +1,66 @@
+"""Which rows a new batch is made of: the oldest that are in none, as far as they fit."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from segops_durable.outbox.findability import BY_INDEX, check_index, rows_of
+from segops_durable.outbox.records.rows import body_size
+from segops_durable.outbox.records.schema import IS_FREE, QUEUE
+from segops_durable.outbox.records.walking import HIGHEST_ID, out_of_order
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from segops_durable.outbox.records.rows import Row, Take
+
+_FREE = f"""
+SELECT _id FROM {QUEUE} AS row
+WHERE identity = ?{{by_index}} AND {IS_FREE} ORDER BY _id LIMIT 1
+"""
+_NEXT_MARK = "SELECT min(first_id) FROM in_flight WHERE identity = ? AND first_id > ?"
+
+
+def free_query(take: Take) -> tuple[str, tuple[str]]:
+    """The SELECT for an identity's oldest row that is in no batch."""
+    return _FREE.format(by_index=BY_INDEX if take.identity else ""), (take.identity,)
+
+
+def free_rows(writer: sqlite3.Connection, take: Take) -> list[Row]:
+    """Read the oldest rows that are in no batch yet; none if they are not to be sent yet.
+
+    Raises:
+        sqlite3.DatabaseError: They are not found by what they are looked for by.
+    """
+    free = writer.execute(*free_query(take)).fetchone()
+    if free is None:
+        check_index(writer, take.identity)
+        return []
+    return [] if free[0] > take.up_to else rows_from(writer, free[0], take)
+
+
+def rows_from(writer: sqlite3.Connection, first_id: int, take: Take) -> list[Row]:
+    """Read the rows for a batch from one on, up to the next that is in another batch.
+
+    Raises:
+        sqlite3.DatabaseError: The first is not found.
+    """
+    (following,) = writer.execute(_NEXT_MARK, (take.identity, first_id)).fetchone()
+    tail = " AND _id >= ? AND _id < ? ORDER BY _id LIMIT ?"
+    rows = rows_of(writer, take.identity, tail, first_id, following or HIGHEST_ID, take.limit)
+    if not rows or rows[0].id != first_id:
+        raise out_of_order()
+    if len(rows) < take.minimum:
+        rows = [row for row in rows if row.id <= take.small_up_to]
+    return _fitting(rows, take.max_bytes)
+
+
+def _fitting(rows: list[Row], max_bytes: int | None) -> list[Row]:
+    """The first of the rows whose body is no larger; at least one."""
+    if max_bytes is None:
+        return rows
+    room = max_bytes - body_size(())
+    with_commas = accumulate(len(row.data) + 1 for row in rows)
+    count = sum(1 for size in with_commas if size - 1 <= room)
+    return rows[: max(1, count)]

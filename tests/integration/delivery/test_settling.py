@@ -1,0 +1,143 @@
+"""What stays marked on disk though it has not left, and when it is made anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from segops_durable import State
+from support.events import numbered, numbers, track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segops_durable import SegOpsClient
+    from segops_durable.sandbox import Sandbox
+    from support.rig import Rig
+
+IN_1970 = -1_799_999_000.0
+
+
+def marks(rig: Rig) -> list[Any]:
+    return rig.outbox._store.read("SELECT first_id, last_id FROM in_flight")
+
+
+def last_writes(rig: Rig) -> dict[str, int]:
+    """When each file of the outbox was written to."""
+    return {each.name: each.stat().st_mtime_ns for each in rig.outbox.path.parent.iterdir()}
+
+
+def sizes(sandbox: Sandbox) -> list[int]:
+    """How many events each accepted request had."""
+    keys = [row["idempotency_key"] for row in sandbox.events()]
+    return [keys.count(each) for each in dict.fromkeys(keys)]
+
+
+def test_an_outage_in_which_nothing_is_tracked_writes_nothing_to_the_disk(
+    make_rig: Callable[..., Rig], sandbox: Sandbox
+) -> None:
+    rig = make_rig(sandbox.url)
+    sandbox.stop()
+    rig.append(45)
+    rig.next_round()  # the first one is tried again at once, and tells of that
+    rig.next_round()
+    rig.delivery.flusher.note.leave()
+    before = last_writes(rig)
+    for _ in range(20):
+        rig.next_round()
+        rig.delivery.flusher.note.leave()
+    assert last_writes(rig) == before
+    sandbox.start()
+    rig.next_round()
+    assert numbers(sandbox) == list(range(45))
+
+
+def test_a_batch_that_has_not_left_takes_in_what_was_tracked_since(
+    make_rig: Callable[..., Rig], sandbox: Sandbox
+) -> None:
+    rig = make_rig(sandbox.url)
+    sandbox.stop()
+    rig.append(5)
+    rig.round()
+    assert marks(rig) == [(1, 5)]
+    rig.append(20, first=5)
+    rig.next_round()
+    assert marks(rig) == [(1, 20)]
+    sandbox.start()
+    rig.next_round()
+    assert numbers(sandbox) == list(range(25))
+    assert sizes(sandbox) == [20, 5]
+
+
+def test_a_batch_that_has_not_left_is_corrected_when_a_clock_that_was_wrong_is_set(
+    make_rig: Callable[..., Rig], sandbox: Sandbox
+) -> None:
+    rig = make_rig(sandbox.url)
+    sandbox.stop()
+    rig.clock.set(3600.0)
+    rig.track(*numbered(2))
+    rig.round()
+    (first,) = rig.outbox._store.read("SELECT batch_key FROM in_flight")
+    rig.clock.set(0.0)
+    rig.next_round()
+    (second,) = rig.outbox._store.read("SELECT batch_key FROM in_flight")
+    assert first != second  # other bytes under another key
+    rig.next_round()
+    assert rig.outbox._store.read("SELECT batch_key FROM in_flight") == [second]
+
+
+def test_a_batch_is_given_back_when_its_process_ends(
+    make_client: Callable[..., SegOpsClient],
+    make_rig: Callable[..., Rig],
+    sandbox: Sandbox,
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    """The next process could not know that it has not left."""
+    sandbox.stop()
+    client = make_client(max_retries=0)
+    track(client, 20)
+    wait_until(lambda: client.stats().state is State.BACKING_OFF)
+    client.shutdown(0)
+    assert marks(make_rig(sandbox.url)) == []
+
+
+def test_no_batch_stays_marked_under_a_clock_that_is_not_set(
+    make_rig: Callable[..., Rig], sandbox: Sandbox
+) -> None:
+    """After a kill the next process corrects the times of what is not marked, and of no more."""
+    rig = make_rig(sandbox.url)
+    sandbox.stop()
+    rig.clock.set(IN_1970)
+    rig.track(*numbered(20))
+    rig.round()
+    assert marks(rig) == []
+
+
+def test_events_that_have_to_give_way_do_so_though_they_were_tried(
+    make_client: Callable[..., SegOpsClient],
+    sandbox: Sandbox,
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    sandbox.stop()
+    client = make_client(max_retries=0, max_queue_events=20, overflow="drop_oldest")
+    track(client, 20)
+    wait_until(lambda: client.stats().state is State.BACKING_OFF)
+    track(client, 5, first=20)
+    assert client.stats().dropped_total == 5
+
+
+def test_a_batch_that_left_stays_as_it_was_though_it_could_not_leave_at_first(
+    make_rig: Callable[..., Rig], sandbox: Sandbox
+) -> None:
+    rig = make_rig(sandbox.url)
+    sandbox.stop()
+    rig.clock.set(3600.0)
+    rig.track(*numbered(5))
+    rig.round()
+    sandbox.faults(status=503)
+    sandbox.start()
+    rig.next_round()
+    rig.clock.set(0.0)
+    sandbox.faults()
+    rig.next_round()
+    assert numbers(sandbox) == list(range(5))
+    assert len({each["idempotency_key"] for each in sandbox.requests()}) == 1
