@@ -45,7 +45,7 @@ class Driver:
         return self._run(
             segops_durable,
             program,
-            {"queue_path": path, "max_retries": 0, "shutdown_timeout": 3.0, **options},
+            {"queue_path": path, "max_retries": 0, "shutdown_timeout": 20.0, **options},
         )
 
     def _run(self, package: Any, program: Callable[[Any], Any], options: dict[str, Any]) -> Ran:
