@@ -56,11 +56,18 @@ def run_tool(module: str, extra: str, needs: tuple[str, ...] = ()) -> int:
     Returns:
         The status to end with.
     """
-    if all(importlib.util.find_spec(each) for each in ("segops_durable", "requests", *needs)):
+    if all(_is_here(each) for each in ("segops_durable", "requests", *needs)):
         status: int = importlib.import_module(module).main(sys.argv[1:])
         return status
     python = environment(extra)
     return subprocess.run([str(python), *sys.argv], check=False).returncode
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # what it is in is not there
+        return False
 
 
 def _version(python: str) -> str:

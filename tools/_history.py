@@ -32,7 +32,7 @@ def save(ratios: dict[str, float], path: Path = HISTORY) -> None:
     run = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "version": segops_durable.__version__,
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "ratios": {name: round(ratio, 4) for name, ratio in ratios.items()},
@@ -63,7 +63,7 @@ def table(path: Path = HISTORY, shown: int = SHOWN) -> str:
     )
 
 
-def _commit() -> str:
+def commit() -> str:
     """Name the commit that is checked out, with a + if something differs from it."""
     try:
         described = subprocess.run(

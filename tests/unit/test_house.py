@@ -106,7 +106,8 @@ def test_the_links_of_the_readme_work_wherever_it_is_shown() -> None:
         assert link.startswith(repository), link
         file, _, heading = link.removeprefix(repository).partition("#")
         assert not heading or heading in headings, link
-        assert not file or (ROOT / file.removeprefix("/blob/main/")).is_file(), link
+        path = re.sub(r"^/(blob|raw)/main/", "", file)  # a picture is shown by its raw address
+        assert not file or (ROOT / path).is_file(), link
 
 
 def test_every_python_that_the_package_claims_is_one_that_the_tests_run_on() -> None:
