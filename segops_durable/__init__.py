@@ -9,6 +9,8 @@ client.shutdown()
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from segops_durable._version import __version__
 from segops_durable.client import Options, Overflow, SegOpsClient
 from segops_durable.delivery import FlushResult, State, Stats
@@ -48,22 +50,34 @@ from segops_durable.errors import (
 )
 from segops_durable.events import Context, Event
 from segops_durable.identity import UserContext, sign_user_id, verify_user_id
-from segops_durable.intake.imports import (
-    Cast,
-    EventKind,
-    FieldMap,
-    FileOptions,
-    Importer,
-    ImportResult,
-    Mended,
-    Nan,
-    Prepared,
-    Progress,
-    Source,
-    TimeUnit,
-    open_sources,
-)
-from segops_durable.outbox import Cause, DeadLetter, Durability
+from segops_durable.system.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from segops_durable.intake.imports import (
+        Cast,
+        EventKind,
+        FieldMap,
+        FileOptions,
+        Importer,
+        ImportResult,
+        Mended,
+        Nan,
+        Prepared,
+        Progress,
+        Source,
+        TimeUnit,
+        open_sources,
+    )
+    from segops_durable.outbox import Cause, DeadLetter, Durability
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "segops_durable.intake.imports": "Cast EventKind FieldMap FileOptions Importer "
+            "ImportResult Mended Nan Prepared Progress Source TimeUnit open_sources",
+            "segops_durable.outbox": "Cause DeadLetter Durability",
+        },
+    )
 
 __all__ = [
     "BusyOutboxError",

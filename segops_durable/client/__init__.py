@@ -5,6 +5,7 @@
   in common is in `opened`.
 - `options`: the one home of the options. `option_kinds` says how their values are checked, by
   `checks`, and read; `environment` reads those that are set there.
+- `opening`: what the first client loads, so that importing the package need not.
 - `wiring`: where options become parts. `delivery` is those that send, told things together.
 - `forks`: what a fork does. `per_process` has a child make a delivery of its own.
 - `closing`: how a client ends.
@@ -12,17 +13,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from segops_durable.client.checks import checked_path, masked
 from segops_durable.client.client import SegOpsClient
-from segops_durable.client.environment import (
-    REQUIRED,
-    check_required,
-    environment_settings,
-    mistyped_variables,
-    settings_names,
-)
 from segops_durable.client.options import MAX_BATCH_SIZE, Options, Overflow
-from segops_durable.client.wiring import intake_of, open_outbox, users_of
+from segops_durable.system.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from segops_durable.client.environment import (
+        REQUIRED,
+        check_required,
+        environment_settings,
+        mistyped_variables,
+        settings_names,
+    )
+    from segops_durable.client.wiring import intake_of, open_outbox, users_of
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "segops_durable.client.environment": "REQUIRED check_required environment_settings "
+            "mistyped_variables settings_names",
+            "segops_durable.client.wiring": "intake_of open_outbox users_of",
+        },
+    )
 
 __all__ = [
     "MAX_BATCH_SIZE",

@@ -7,21 +7,18 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from segops_durable.client import environment
 from segops_durable.client.administration import Administration
 from segops_durable.client.checks import check_timeout
 from segops_durable.client.closing import GRACE_SECONDS, Closing
-from segops_durable.client.environment import options_from_env
 from segops_durable.client.options import Options, Overflow
-from segops_durable.client.per_process import PerProcessDelivery
 from segops_durable.client.tracking import Tracking
-from segops_durable.client.wiring import intake_of, open_outbox, users_of
-from segops_durable.delivery import FlushResult, Stats
+from segops_durable.delivery import Stats
 from segops_durable.errors import (
     SegOpsError,
     UncopyableClientError,
 )
 from segops_durable.identity import name_of
-from segops_durable.outbox import Durability, find_outbox, tell_of_leftovers
 from segops_durable.system.clock import Clock
 
 if TYPE_CHECKING:
@@ -32,8 +29,10 @@ if TYPE_CHECKING:
     import requests
     from typing_extensions import Self
 
+    from segops_durable.delivery import FlushResult
     from segops_durable.events import Event
     from segops_durable.identity import UserContext
+    from segops_durable.outbox import Durability
 
 
 class SegOpsClient(Tracking, Administration):
@@ -135,7 +134,7 @@ class SegOpsClient(Tracking, Administration):
             ConfigurationError: A required variable is missing, one cannot be read, or an
                 argument is none.
         """
-        return cls.of(options_from_env(**overrides))
+        return cls.of(environment.options_from_env(**overrides))
 
     @classmethod
     def of(cls, options: Options) -> SegOpsClient:
@@ -152,21 +151,24 @@ class SegOpsClient(Tracking, Administration):
         return client
 
     def _start(self, options: Options) -> None:
-        path = options.queue_path or find_outbox(
+        # all that keeps an event is loaded here, and not with the package, nor when it is needed
+        from segops_durable.client import opening  # noqa: PLC0415 - see above
+
+        path = options.queue_path or opening.find_outbox(
             options.outbox_path, options.api_url, options.key_fingerprint
         )
         self._options = replace(options, queue_path=path)
         self._clock = Clock()
-        self._outbox = open_outbox(options, path, self._clock)
+        self._outbox = opening.open_outbox(options, path, self._clock)
         self._closing = Closing(self._outbox, options.shutdown_timeout)
         try:
-            users = users_of(options, self._outbox)
-            self._intake = intake_of(options, self._outbox, users, self._clock)
+            users = opening.users_of(options, self._outbox)
+            self._intake = opening.intake_of(options, self._outbox, users, self._clock)
             if options.queue_path is None:
-                tell_of_leftovers(
+                opening.tell_of_leftovers(
                     self._outbox, options.key_fingerprint, is_heard=options.on_error is not None
                 )
-            self._delivery = PerProcessDelivery(options, self._outbox, users, self._clock)
+            self._delivery = opening.PerProcessDelivery(options, self._outbox, users, self._clock)
             self._closing.at_exit_too(self._delivery, self.shutdown)
             self._delivery.start()  # last: it may tell, and `on_error` may call the client
         except BaseException:

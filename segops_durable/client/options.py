@@ -23,7 +23,7 @@ from segops_durable.client.option_kinds import (
 )
 from segops_durable.errors import ConfigurationError
 from segops_durable.identity import checked_url
-from segops_durable.outbox import LOCK_TIMEOUT, Durability, places
+from segops_durable.outbox import LOCK_TIMEOUT, places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from segops_durable.errors import SegOpsError
     from segops_durable.events import Event
     from segops_durable.identity import UserContext
+    from segops_durable.outbox import Durability
 
 Overflow = Literal["raise", "block", "drop_oldest"]
 """What `track` does when the outbox is full: raise, wait for room, or let the oldest go."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any
 
+from segops_durable import outbox
 from segops_durable.client.checks import checked_path
 from segops_durable.client.opened import Opened
 from segops_durable.errors import (
@@ -13,17 +14,7 @@ from segops_durable.errors import (
 )
 from segops_durable.errors.plain_text import shown
 from segops_durable.events import Context, Event, make_event, make_identify_event
-from segops_durable.intake.imports import (
-    FieldMap,
-    FileOptions,
-    Importer,
-    ImportResult,
-    Progress,
-    Source,
-    open_sources,
-    total_of,
-)
-from segops_durable.outbox import Checkpoint
+from segops_durable.intake import imports
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +22,16 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from segops_durable.intake.imports import Mended
+    from segops_durable.intake.imports import (
+        FieldMap,
+        FileOptions,
+        Importer,
+        ImportResult,
+        Mended,
+        Progress,
+        Source,
+    )
+    from segops_durable.outbox import Checkpoint
 
 CHUNK_ROWS = 500
 """Events in one transaction of `SegOpsClient.track_many`."""
@@ -192,13 +192,13 @@ class Tracking(Opened):
         """
         self._check_open()
         importer = self.importer(field_map, max_errors)
-        if isinstance(source, Source):
+        if isinstance(source, imports.Source):
             opened = [source]
         else:
-            opened = open_sources(source, file_format, file_options)
+            opened = imports.open_sources(source, file_format, file_options)
         path = checked_path(rejects, "rejects")
         prepared = [importer.prepare(each, job, is_restart=restart) for each in opened]
-        return total_of([importer.run(each, path, on_progress) for each in prepared])
+        return imports.total_of([importer.run(each, path, on_progress) for each in prepared])
 
     def import_rejected(
         self,
@@ -241,12 +241,12 @@ class Tracking(Opened):
             ClosedError: The client is shut down.
         """
         self._check_open()
-        return Importer(
+        return imports.Importer(
             self._outbox,
             self._intake,
             self._delivery.current,
             self._clock,
-            field_map=field_map or FieldMap(),
+            field_map=field_map or imports.FieldMap(),
             max_rows=self._options.max_queue_events,
             max_errors=max_errors,
         )
@@ -279,7 +279,7 @@ def _as_it_is_now(event: Event | Mapping[str, Any]) -> Event | dict[str, Any]:
 
 def _as_checkpoint(given: object) -> Checkpoint:
     try:
-        return Checkpoint(*given)  # type: ignore[misc]  # whatever was given
+        return outbox.Checkpoint(*given)  # type: ignore[misc]  # whatever was given
     except TypeError:
         problem = f"checkpoint must be a name and a position, got {shown(given)}"
         raise ConfigurationError(problem, field="checkpoint") from None

@@ -18,13 +18,29 @@
 
 from __future__ import annotations
 
-from segops_durable.delivery.flusher import Flusher
-from segops_durable.delivery.flushing import Flushing
-from segops_durable.delivery.housekeeping import Housekeeping
+from typing import TYPE_CHECKING
+
 from segops_durable.delivery.pace import Pace
-from segops_durable.delivery.reporting import Reporter
-from segops_durable.delivery.sender import Sender
 from segops_durable.delivery.status import FlushResult, State, Stats
+from segops_durable.system.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from segops_durable.delivery.flusher import Flusher
+    from segops_durable.delivery.flushing import Flushing
+    from segops_durable.delivery.housekeeping import Housekeeping
+    from segops_durable.delivery.reporting import Reporter
+    from segops_durable.delivery.sender import Sender
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "segops_durable.delivery.flusher": "Flusher",
+            "segops_durable.delivery.flushing": "Flushing",
+            "segops_durable.delivery.housekeeping": "Housekeeping",
+            "segops_durable.delivery.reporting": "Reporter",
+            "segops_durable.delivery.sender": "Sender",
+        },
+    )
 
 __all__ = [
     "FlushResult",

@@ -15,8 +15,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
-import requests
-
 from segops_durable.errors import ConfigurationError
 from segops_durable.errors.plain_text import shown
 from segops_durable.errors.redaction import without_user
@@ -78,6 +76,8 @@ def normal_url(text: str) -> str:
 
 
 def _normal(parts: SplitResult) -> str:
+    import requests  # noqa: PLC0415 - takes the most of an import, and is for clients that open
+
     prepared = requests.Request("POST", parts._replace(query="", fragment="").geturl()).prepare()
     found = urlsplit(str(prepared.url))
     port = found.port

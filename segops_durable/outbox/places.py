@@ -12,8 +12,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import platformdirs
-
 from segops_durable.errors import ConfigurationError
 
 _BELOW_HOME = {"darwin": "Library/Application Support"}.get(sys.platform, ".local/state")
@@ -40,6 +38,8 @@ def default_directory() -> Path:
     Raises:
         ConfigurationError: It would be in a home directory, and there is none.
     """
+    import platformdirs  # noqa: PLC0415 - takes long, and is for those who give no path
+
     try:
         directory = platformdirs.user_state_path("segops-durable", appauthor=False)
         home = Path.home()

@@ -6,5 +6,5 @@ Each room is one thing, does not know SegOps, and is entered by its name:
 - `locks` (among threads), `filelock` (among processes), `holders` (who holds such a lock).
 - `trusted_paths` (what is at a path, and whose), `private_files` (made and opened for its owner
   alone), `descriptors` (whether one is still what was opened).
-- `hosts` (which are this machine itself).
+- `hosts` (which are this machine itself), `on_demand` (when the interpreter loads what).
 """

@@ -14,19 +14,43 @@ A chunk of records is stored in one transaction with the place after it. The way
 
 from __future__ import annotations
 
-from segops_durable.intake.imports.dry_run import DryRun, Outlook
-from segops_durable.intake.imports.importing import Importer
-from segops_durable.intake.imports.mended_lines import Mended
-from segops_durable.intake.imports.prepared import Prepared
-from segops_durable.intake.imports.results import ImportResult, Progress, total_of
-from segops_durable.intake.mapping.field_map import EventKind, FieldMap
-from segops_durable.intake.mapping.times import TimeUnit
-from segops_durable.intake.mapping.values import Cast, Nan
-from segops_durable.intake.sources.dataset import open_sources, wait_until_done
-from segops_durable.intake.sources.file_options import FileOptions
-from segops_durable.intake.sources.lines import Line, bounded_lines, longest_line, pages
-from segops_durable.intake.sources.opening import FORMATS, open_source
-from segops_durable.intake.sources.source import Source
+from typing import TYPE_CHECKING
+
+from segops_durable.system.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from segops_durable.intake.imports.dry_run import DryRun, Outlook
+    from segops_durable.intake.imports.importing import Importer
+    from segops_durable.intake.imports.mended_lines import Mended
+    from segops_durable.intake.imports.prepared import Prepared
+    from segops_durable.intake.imports.results import ImportResult, Progress, total_of
+    from segops_durable.intake.mapping.field_map import EventKind, FieldMap
+    from segops_durable.intake.mapping.times import TimeUnit
+    from segops_durable.intake.mapping.values import Cast, Nan
+    from segops_durable.intake.sources.dataset import open_sources, wait_until_done
+    from segops_durable.intake.sources.file_options import FileOptions
+    from segops_durable.intake.sources.lines import Line, bounded_lines, longest_line, pages
+    from segops_durable.intake.sources.opening import FORMATS, open_source
+    from segops_durable.intake.sources.source import Source
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "segops_durable.intake.imports.dry_run": "DryRun Outlook",
+            "segops_durable.intake.imports.importing": "Importer",
+            "segops_durable.intake.imports.mended_lines": "Mended",
+            "segops_durable.intake.imports.prepared": "Prepared",
+            "segops_durable.intake.imports.results": "ImportResult Progress total_of",
+            "segops_durable.intake.mapping.field_map": "EventKind FieldMap",
+            "segops_durable.intake.mapping.times": "TimeUnit",
+            "segops_durable.intake.mapping.values": "Cast Nan",
+            "segops_durable.intake.sources.dataset": "open_sources wait_until_done",
+            "segops_durable.intake.sources.file_options": "FileOptions",
+            "segops_durable.intake.sources.lines": "Line bounded_lines longest_line pages",
+            "segops_durable.intake.sources.opening": "FORMATS open_source",
+            "segops_durable.intake.sources.source": "Source",
+        },
+    )
 
 __all__ = [
     "FORMATS",

@@ -169,6 +169,7 @@ def test_without_a_thread_events_are_stored_and_sent_once_there_is_one(
 
 LIMITED = """
 import os, resource, sys
+import segops_durable.client.opening  # whose files that user may not be able to read
 from segops_durable import SegOpsClient
 
 os.setuid(12345)  # root has no limit

@@ -1,0 +1,38 @@
+"""Faces of which each room is entered when somebody asks for what is in it (PEP 562).
+
+To import the package, or one wing for a word of it, does not take the time of all: what sends and
+stores is loaded when a client is opened, and what reads files when one is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def on_demand(
+    face: str, rooms: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Make the `__getattr__` and the `__dir__` of a face.
+
+    Args:
+        face: The name of the module that is the face.
+        rooms: The names that it has, with spaces between them, by the module that each is in.
+    """
+    homes = {name: room for room, names in rooms.items() for name in names.split()}
+
+    def find(name: str) -> Any:  # noqa: ANN401 - whatever is there
+        if name not in homes:
+            raise AttributeError(f"module {face!r} has no attribute {name!r}")
+        found = getattr(import_module(homes[name]), name)
+        setattr(sys.modules[face], name, found)  # asked once
+        return found
+
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[face]), *homes})
+
+    return find, names

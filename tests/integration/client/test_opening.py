@@ -1,0 +1,205 @@
+"""What is loaded with the package, and what with a client: from then on all that it needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.damaged import fill_with_noise
+from support.peer import LONG_SECONDS, Peer, Request, answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOADED = """
+import sys
+before = set(sys.modules)
+from segops_durable import *
+import segops_durable
+{more}
+print(*set(sys.modules) - before)
+"""
+
+
+def loaded(more: str = "", names: str = "") -> set[str]:
+    """The modules that are loaded with the package."""
+    code = LOADED.replace("*", names, 1) if names else LOADED.replace("from", "#", 1)
+    environment = {name: each for name, each in os.environ.items() if "COVERAGE" not in name}
+    result = subprocess.run(
+        [sys.executable, "-c", code.format(more=more)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(result.stdout.split())
+
+
+RARE = {
+    "argparse",
+    "asyncio",
+    "click",
+    "email",
+    "persistqueue",
+    "platformdirs",
+    "requests",
+    "segops_durable.api",
+    "segops_durable.cli",
+    "segops_durable.client.wiring",
+    "segops_durable.delivery.sender",
+    "segops_durable.intake.mapping",
+    "segops_durable.intake.sources",
+    "segops_durable.outbox.store.store",
+    "segops_durable.sandbox",
+    "sqlite3",
+    "tenacity",
+    "urllib3",
+}
+
+
+@pytest.mark.parametrize("names", ["", "SegOpsClient, Options, StorageError, Event"])
+def test_the_package_does_not_load_what_sends_and_stores(names: str) -> None:
+    found = loaded(names=names)
+    assert "segops_durable.client.client" in found
+    assert found & RARE == set()
+
+
+def test_an_error_is_there_with_the_package() -> None:
+    """It is looked up when something has gone wrong: loading might, too."""
+    found = loaded()
+    assert {each for each in found if each.startswith("segops_durable.errors.")} == {
+        each
+        for each in loaded("import segops_durable.errors; segops_durable.ImportStoppedError")
+        if each.startswith("segops_durable.errors.")
+    }
+
+
+def test_a_client_loads_nothing_that_reads_files() -> None:
+    found = loaded("from segops_durable.client import opening")
+    assert "segops_durable.outbox.store.salvage.salvage" in found
+    assert found & {"segops_durable.intake.sources", "segops_durable.cli", "pyarrow"} == set()
+
+
+# Once a client is open nothing has to be loaded to keep an event, and to send it
+
+CHILD = """
+import atexit, gc, json, os, resource, signal, sys, threading  # gc: what weakref does at exit
+import segops_durable as segops
+from segops_durable import Event, SegOpsClient, SegOpsError, StorageError
+
+url, path = sys.argv[1:]
+heard, asked, raised = [], [], []
+
+
+@atexit.register  # the first one: it is run after those of the clients
+def say():
+    kinds = sorted({type(each).__name__ for each in heard})
+    print(json.dumps({"asked": asked, "raised": len(raised), "heard": kinds}))
+
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        asked.append(name)
+        raise ImportError(f"{name} cannot be loaded")
+
+
+def open_client(url, name, **options):
+    return SegOpsClient(url, "sk_test", queue_path=os.path.join(path, name), max_retries=0,
+                        flush_interval=3600, timeout=20, on_error=heard.append, **options)
+
+
+def tell(word):
+    print(word, flush=True)
+    assert sys.stdin.readline() == "done\\n"
+
+
+def attempt(client, number, seconds=20):
+    try:
+        client.track(Event("u", "e", payload={"n": number}))
+        client.flush(seconds)
+    except StorageError as error:
+        raised.append(str(error))
+
+
+def limited(kind, limit, work):
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (limit, before[1]))
+    try:
+        work()
+    finally:
+        resource.setrlimit(kind, before)
+
+
+client = open_client(url, "outbox.db")
+elsewhere = [open_client(each, f"{n}.db") for n, each in enumerate((
+    "http://127.0.0.1:9", "https://127.0.0.1:9", "https://nowhere.invalid"))]
+sys.meta_path.insert(0, Refusing())
+
+client.track(user_id="u", event_type="e", payload={"n": 0})
+client.track_many([Event("v", "e", payload={"n": 1})], checkpoint=("job", 1))
+client.identify(user_id="u", traits={"a": 1.5})
+assert client.checkpoint("job") == 1
+for number in range(10):
+    attempt(client, number)
+for each in elsewhere:
+    attempt(each, 0)
+signal.signal(signal.SIGUSR1, lambda *_: client.track(user_id="s", event_type="e"))
+signal.raise_signal(signal.SIGUSR1)
+child = os.fork()
+if not child:
+    attempt(client, 100, 0.1)
+    os._exit(bool(asked))
+assert os.waitpid(child, 0)[1] == 0, "a child had to load something"
+[repr(letter) for letter in client.dead_letters()]
+client.retry_dead_letters()
+client.stats(), client.forget("v"), client.set_api_key("sk_other"), repr(client)
+limited(resource.RLIMIT_FSIZE, os.path.getsize(os.path.join(path, "outbox.db-wal")),
+        lambda: [attempt(client, n) for n in range(200, 300)])
+limited(resource.RLIMIT_NOFILE, 3, lambda: [attempt(each, 300) for each in (client, *elsewhere)])
+tell("damage")
+for number in range(400, 410):
+    attempt(client, number)
+    client.stats()
+client.shutdown(1)  # the others end with the interpreter
+"""
+KINDS = [
+    answer(500, {"detail": "Oh."}),
+    answer(200, "<html>", content_type="text/html"),
+    answer(429, {"detail": "Later."}, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+    answer(302, "", {"Location": "/login"}),
+    None,
+    answer(400, {"detail": "No."}),
+]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are those of Linux")
+def test_nothing_is_loaded_any_more_once_a_client_is_open(tmp_path: Path) -> None:
+    def react(request: Request) -> bytes | None:
+        count = len(segops.requests)
+        return segops.accept(request) if count > len(KINDS) or count == 1 else KINDS[count - 1]
+
+    with Peer(react) as segops:
+        segops.accept = lambda request: answer(  # type: ignore[method-assign]  # not only numbers
+            202, {"queued": len(json.loads(request.body)["events"]), "skipped": 0}
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", CHILD, segops.url, tmp_path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            assert child.stdout.readline() == "damage\n"
+            fill_with_noise(tmp_path / "outbox.db")
+            (tmp_path / "outbox.db-wal").unlink(missing_ok=True)
+            told = json.loads(child.communicate("done\n", timeout=LONG_SECONDS)[0])
+    assert child.returncode == 0
+    assert told["asked"] == []
+    assert told["raised"]
+    assert {"DamagedOutboxError", "RefusedError", "UnreachableError"} <= set(told["heard"])
