@@ -63,7 +63,7 @@ class Caps:
             if events <= 0 and used <= 0:
                 return
             if events > 0:
-                # a flipped bit in the sequence of ids makes the count wrong: the rows are counted
+                # a flipped bit in an id makes the count wrong: the rows are counted
                 # before any event is refused, or any of the oldest dropped, for it
                 recount.verify(writer)
             if not self.drops_oldest or not _drop(writer, events, used):

@@ -21,7 +21,7 @@ from segops_durable.errors.plain_text import visible
 from segops_durable.identity import normal_url
 from segops_durable.outbox.places import default_directories, outboxes_in
 from segops_durable.outbox.records.notes import is_believed
-from segops_durable.outbox.records.schema import QUEUE
+from segops_durable.outbox.records.schema import QUEUE, UNSEALED_VERSION
 from segops_durable.outbox.sender_lock import SenderLock
 from segops_durable.outbox.store.boundary import open_read_only
 from segops_durable.system.trusted_paths import real_path
@@ -38,12 +38,10 @@ _MOST = 100
 """Files that a client looks into when it starts: where there are more, it is a server's."""
 
 _OWNER = "SELECT * FROM meta WHERE name IN ('api_url', 'key') ORDER BY name"
-_WAITING = f"""
-SELECT max(
-    coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{QUEUE}'), 0) - removed,
-    EXISTS (SELECT 1 FROM {QUEUE})
-) FROM tally
-"""
+_VERSION = "PRAGMA user_version"
+_LAST_ID = f"max(coalesce((SELECT max(_id) FROM {QUEUE}), 0), last_id)"
+_OLD_LAST_ID = f"coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{QUEUE}'), 0)"
+_WAITING = f"SELECT max({{}} - removed, EXISTS (SELECT 1 FROM {QUEUE})) FROM tally"
 _DEAD = "SELECT count(*) FROM dead_letters"
 
 
@@ -150,7 +148,9 @@ def look_into(path: Path) -> Leftover:
         if stat.S_ISREG(found.st_mode) and not found.st_size:  # it was just being made
             return Leftover(path)
         owner = _owner(_read(path, _OWNER))
-        waiting, dead = _count(_read(path, _WAITING)), _count(_read(path, _DEAD))
+        is_old = _count(_read(path, _VERSION)) <= UNSEALED_VERSION
+        waiting = _count(_read(path, _WAITING.format(_OLD_LAST_ID if is_old else _LAST_ID)))
+        dead = _count(_read(path, _DEAD))
     except Exception as error:  # noqa: BLE001 - whatever it holds, it stops no healthy client
         return Leftover(path, problem=str(error) or type(error).__name__)
     if owner is None:

@@ -145,7 +145,7 @@ class Console:
             suppress(sqlite3.Error),
             closing(sqlite3.connect(f"file:{self.queue_path}?mode=ro", uri=True)) as connection,
         ):
-            found = connection.execute("SELECT max(seq) FROM sqlite_sequence").fetchone()
+            found = connection.execute("SELECT max(_id) FROM queue_outbox").fetchone()
             return int(found[0] or 0)
         return 0
 

@@ -33,6 +33,11 @@ def stated_page_size(header: bytes) -> int:
     return 0 if size < _SMALLEST_PAGE or size & (size - 1) else size
 
 
+def user_version(header: bytes) -> int:
+    """The number that a program has given to its tables; the log may have a newer one."""
+    return int.from_bytes(header[60:64], "big")
+
+
 def has_pointer_map(header: bytes) -> bool:
     """Whether SQLite will keep a map of pointers, and move pages by it (``auto_vacuum``)."""
     return any(header[52:56])

@@ -25,11 +25,27 @@ ROW = ("data", "timestamp", "crc", "identity", "uptime", "boot")
 SELECT_ROWS = f"SELECT _id, {', '.join(ROW)} FROM {QUEUE}"
 """What a row is read by: `rows.Row` has this order."""
 
-INSERT_ROW = f"INSERT INTO {QUEUE} ({', '.join(ROW)}) VALUES ({_marks(ROW)})"
-MORE_ROWS = f", ({_marks(ROW)})"
-"""What each further row adds to it."""
 
-INSERT_ROW_AS = f"INSERT OR IGNORE INTO {QUEUE} (_id, {', '.join(ROW)}) VALUES (?, {_marks(ROW)})"
+def _next_id(table: str, given: str, known: str = "0") -> str:
+    """The id that follows all that were ever given: those that are there, and those removed."""
+    return (
+        f"max({known}, coalesce((SELECT max(_id) FROM {table}), 0),"
+        f" coalesce((SELECT {given} FROM tally), 0)) + 1"
+    )
+
+
+_NEXT_ROW, NEXT_LETTER = _next_id(QUEUE, "last_id"), _next_id(LETTERS, "last_letter")
+
+INSERT_ROW = f"INSERT INTO {QUEUE} (_id, {', '.join(ROW)}) VALUES ({_NEXT_ROW}, {_marks(ROW)})"
+INSERT_ROW_AFTER = INSERT_ROW.replace(_NEXT_ROW, _next_id(QUEUE, "last_id", "?"))
+"""The same, after an id that is known to have been given."""
+MORE_ROWS = f", (NULL, {_marks(ROW)})"
+"""What each further row adds to it; SQLite gives it the id after the largest that is there."""
+
+INSERT_ROW_AS = (
+    f"INSERT OR IGNORE INTO {QUEUE} (_id, {', '.join(ROW)})"
+    f" VALUES (coalesce(?, {_NEXT_ROW}), {_marks(ROW)})"
+)
 """With the id that it had, unless another has it by now; NULL for a new one."""
 
 # All other records
@@ -68,11 +84,15 @@ COLUMNS = {table: ", ".join((*columns, "seal")) for table, columns in SEALED.ite
 SELECT = {table: f"SELECT {columns} FROM {table}" for table, columns in COLUMNS.items()}
 
 PUT = {
-    table: f"INSERT{'' if table == LETTERS else ' OR REPLACE'} INTO {table} ({COLUMNS[table]})"
+    table: f"INSERT OR REPLACE INTO {table} ({COLUMNS[table]})"
     f" VALUES ({_marks((*columns, 'seal'))})"
     for table, columns in SEALED.items()
     if table != "tally"  # it is one record, with a number: see `tally`
 }
+PUT[LETTERS] = (
+    f"INSERT INTO {LETTERS} (_id, {COLUMNS[LETTERS]})"
+    f" VALUES ({NEXT_LETTER}, {_marks((*SEALED[LETTERS], 'seal'))})"
+)
 """What writes a record; one of the same name is replaced. A letter has none, and is added."""
 
 SELECT_LETTERS = f"SELECT _id, {COLUMNS[LETTERS]} FROM {LETTERS}"
@@ -90,7 +110,7 @@ IS_FREE = """_id > coalesce((
 
 CREATE_QUEUE = (
     "CREATE TABLE IF NOT EXISTS {table_name} ("
-    "{key_column} INTEGER PRIMARY KEY AUTOINCREMENT, "  # a late delete by id must hit no new row
+    "{key_column} INTEGER PRIMARY KEY, "  # AUTOINCREMENT would write a second page each time
     "data BLOB NOT NULL, timestamp FLOAT NOT NULL, "
     "crc INTEGER NOT NULL, identity TEXT NOT NULL)"
 )
@@ -113,7 +133,7 @@ CREATE TABLE IF NOT EXISTS in_flight (
     batch_key TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS dead_letters (
-    _id INTEGER PRIMARY KEY AUTOINCREMENT,
+    _id INTEGER PRIMARY KEY,
     row_id INTEGER NOT NULL,
     data BLOB NOT NULL,
     identity TEXT NOT NULL,
@@ -165,6 +185,16 @@ DELETE FROM meta WHERE name = 'lost';
 """
 """The seals themselves are computed by `upgrading`."""
 
+_WITH_OWN_IDS = f"""
+PRAGMA writable_schema = ON;
+UPDATE sqlite_master SET sql = replace(sql, ' AUTOINCREMENT', '')
+    WHERE name IN ('{QUEUE}', '{LETTERS}');
+PRAGMA writable_schema = OFF;
+"""
+"""Ids are given by `INSERT_ROW`. SQLite's own note of them, which each row took a page for, is left
+as it was. The tables are what they were but for the word; who has them open already would go by
+it, and give ids again: see `upgrading`."""
+
 UPGRADES = (
     _FIRST_SCHEMA,
     _WITH_CAUSES,
@@ -172,9 +202,12 @@ UPGRADES = (
     _WITH_UPTIMES,
     _WITH_CHECKPOINTS,
     _WITH_SEALS,
+    _WITH_OWN_IDS,
 )
 """What makes each version of the schema out of the one before, from an empty file on."""
 
 SCHEMA_VERSION = len(UPGRADES)
 UNSEALED_VERSION = UPGRADES.index(_WITH_SEALS)
 """The last version whose records have no seals."""
+SHARED_VERSION = UPGRADES.index(_WITH_OWN_IDS)
+"""What a file is brought up to while others have it open."""

@@ -2,8 +2,8 @@
 
 How many events wait is not counted but follows: of the ids that were ever given, those whose
 rows were removed are gone. So appending writes no counter, and looking costs the same however
-many wait. The newest id ever given is known twice, from SQLite's own sequence and from the
-rows and the tally, and the two have to agree.
+many wait. The newest id ever given is the largest that is there, or that was removed, which the
+tally knows; outside the file the ledger knows it as well.
 """
 
 from __future__ import annotations
@@ -28,10 +28,8 @@ FROM_TALLY = "FROM (SELECT 1) LEFT JOIN tally ON tally.id = 1"
 _TALLY_COLUMNS = len(SEALED["tally"]) + 1  # with the seal
 _STAND = f"""
 SELECT {COLUMNS["tally"]},
-    (SELECT seq FROM sqlite_sequence WHERE name = '{QUEUE}'),
     (SELECT min(_id) FROM {QUEUE}),
     (SELECT max(_id) FROM {QUEUE}),
-    (SELECT seq FROM sqlite_sequence WHERE name = '{LETTERS}'),
     (SELECT min(_id) FROM {LETTERS}),
     (SELECT max(_id) FROM {LETTERS})
 {FROM_TALLY}
@@ -113,28 +111,22 @@ class Numbers(NamedTuple):
     """Which ids a table has given.
 
     Attributes:
-        given: What SQLite's sequence says; None before the first.
         oldest: The smallest id that is there.
         newest: The largest id that is there.
     """
 
-    given: Any
     oldest: int | None
     newest: int | None
 
     def last(self, noted: int) -> int:
-        """The newest id ever given, where rows and a note of it say so as well.
+        """The newest id ever given.
 
         Raises:
-            DamagedRecordError: They do not.
+            DamagedRecordError: A row has one that none can have.
         """
-        if self.oldest is not None and self.oldest < 1:
-            raise DamagedRecordError("a row has a number that was never given")
         last = max(noted, self.newest or 0)
-        if last > MOST_ID or self.given != last:
-            if self.given is None and not last:
-                return 0
-            raise DamagedRecordError("the sequence does not fit the rows")
+        if last > MOST_ID or (self.oldest is not None and self.oldest < 1):
+            raise DamagedRecordError("a row has a number that was never given")
         return last
 
 
@@ -189,7 +181,7 @@ def standing(connection: sqlite3.Connection) -> Standing:
     tally = Tally.of(found[:_TALLY_COLUMNS])
     if tally is None:
         raise DamagedRecordError("the tally is not what was written")
-    rows, letters = Numbers(*found[-6:-3]), Numbers(*found[-3:])
+    rows, letters = Numbers(*found[-4:-2]), Numbers(*found[-2:])
     stand = Standing(tally, rows.last(tally.last_id), letters.last(tally.last_letter))
     if rows.newest is None or rows.oldest is None:
         most = least = 0
@@ -206,10 +198,23 @@ def count_rows(connection: sqlite3.Connection) -> int:
     return count
 
 
+def newest_id(connection: sqlite3.Connection, table: str) -> int:
+    """The newest id that was given in a table, as far as the file says."""
+    column = "last_id" if table == QUEUE else "last_letter"
+    sql = f"SELECT max(coalesce((SELECT max(_id) FROM {table}), 0), {column}) FROM tally"
+    newest: int = connection.execute(sql).fetchone()[0]
+    return newest
+
+
+def follow_id(writer: sqlite3.Connection, last_id: int) -> None:
+    """Have the next row follow an id, in a new file whose tally is not written yet."""
+    writer.execute("UPDATE tally SET last_id = ?", (last_id,))
+
+
 class Recount:
     """Counts the rows that wait, all of them, where much depends on it; seldom enough.
 
-    What only the rows themselves can tell is a sequence that was damaged while it was in use.
+    What only the rows themselves can tell is an id that was damaged while it was in use.
     """
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ import persistqueue
 from segops_durable.outbox.disk.files import companions, file_id
 from segops_durable.outbox.disk.holding import hold, let_go
 from segops_durable.outbox.disk.log import PAGE_SIZE
-from segops_durable.outbox.records.schema import CREATE_QUEUE, INSERT_ROW, MORE_ROWS, ROW
+from segops_durable.outbox.records.schema import CREATE_QUEUE, INSERT_ROW_AFTER, MORE_ROWS, ROW
 from segops_durable.outbox.store.boundary import Connection, lenient_text
 from segops_durable.outbox.store.log_size import USUAL_LOG_BYTES
 from segops_durable.system.descriptors import (
@@ -89,10 +89,11 @@ class EventQueue(persistqueue.SQLiteQueue):
     """persist-queue's FIFO queue, with durable connections and a checked, wider row."""
 
     _SQL_CREATE = CREATE_QUEUE
-    _SQL_INSERT = INSERT_ROW
+    _SQL_INSERT = INSERT_ROW_AFTER
 
     def __init__(self, path: Path, durability: Durability, busy_seconds: float) -> None:
         self._durability = durability
+        self.given: int = 0  # an id that is known, outside the file, to have been given
         self.newest_id: int = 0  # of what `insert_all` has inserted last
         self.inserted: int = 0
         self._held = hold(file_id(path))  # before a descriptor of it is opened
@@ -173,7 +174,8 @@ class EventQueue(persistqueue.SQLiteQueue):
         for start in range(0, len(rows), step):
             some = rows[start : start + step]
             more = MORE_ROWS * (len(some) - 1)
-            inserted = self._inserter.execute(self._insert + more, [*chain.from_iterable(some)])
+            values = [self.given, *chain.from_iterable(some)]
+            inserted = self._inserter.execute(self._insert + more, values)
             self.newest_id = inserted.lastrowid or 0
             self.inserted += len(some)
 
@@ -186,7 +188,7 @@ class EventQueue(persistqueue.SQLiteQueue):
         else:
             variables, text = _limits_of_build(self.writer)
         by_text = 1 + (text - len(self._insert)) // len(MORE_ROWS)
-        return max(1, min(_MOST_ROWS, variables // len(ROW), by_text))
+        return max(1, min(_MOST_ROWS, (variables - 1) // len(ROW), by_text))
 
     def _find_descriptors(self, path: Path) -> None:
         """Find the descriptors of both connections, and what the writer uses of them."""

@@ -9,6 +9,7 @@ themselves may be gone: that is told of, and those events are counted as lost.
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 import zlib
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from segops_durable.outbox.records.notes import read_note
 from segops_durable.outbox.records.schema import COLUMNS, QUEUE
+from segops_durable.outbox.records.seals import DamagedRecordError
 from segops_durable.outbox.records.tally import FROM_TALLY, MOST_ID, Tally
 from segops_durable.outbox.store.gate import lock_path
 
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
 
     from segops_durable.outbox.store.event_queue import EventQueue
@@ -34,6 +35,7 @@ _THROUGHPUT = f"""
 SELECT (SELECT max(_id) FROM {QUEUE} WHERE _id <= {MOST_ID}), {COLUMNS["tally"]}
 {FROM_TALLY}
 """
+_LACKS = "malformed: commits that were acknowledged are not there, or an older copy was restored"
 _SINCE = f"SELECT count(*) FROM {QUEUE} WHERE _id > ?"
 
 
@@ -67,12 +69,13 @@ class Ledger:
 
     Attributes:
         gate: After a fork it is another.
+        last_id: The newest id ever given, as far as this process has noted it.
     """
 
     def __init__(self, gate: WriteGate) -> None:
         self.gate: WriteGate = gate
         self._owner = 0
-        self._last_id = 0  # as it was noted last by this process
+        self.last_id: int = 0
 
     def noted(self, uuid: str) -> Throughput | None:
         """What was noted last for the outbox of that UUID, if any; None if nothing was."""
@@ -103,7 +106,7 @@ class Ledger:
             Whether it is one; what is noted need not be read then: nobody has come in between.
         """
         newest_id = queue.newest_id
-        if queue.inserted != changes or not newest_id or newest_id - changes != self._last_id:
+        if queue.inserted != changes or not newest_id or newest_id - changes != self.last_id:
             return False
         self._write(_LAST_ID, newest_id)
         return True
@@ -111,7 +114,7 @@ class Ledger:
     def is_regular(self, queue: EventQueue, changes: int) -> bool:
         """Whether the ids of a commit follow those that were noted before it.
 
-        Ids are passed over where SQLite's own sequence was damaged while it was in use.
+        Ids are passed over where the tally, or a row's own, was damaged while it was in use.
 
         Args:
             queue: The file.
@@ -123,16 +126,29 @@ class Ledger:
         if queue.newest_id and queue.inserted == changes:
             return queue.newest_id - queue.inserted == known.last_id
         here = throughput_of(queue.writer)
-        if here is None or here.last_id <= known.last_id:
-            return True
-        (since,) = queue.writer.execute(_SINCE, (known.last_id,)).fetchone()
-        return bool(here.last_id - known.last_id <= since + max(0, here.removed - known.removed))
+        return here is None or _is_regular(queue.writer, here, known)
+
+    def check(self, connection: sqlite3.Connection) -> None:
+        """Make sure that a file has all that was noted of it, and no ids that were never given.
+
+        Raises:
+            sqlite3.DatabaseError: It lacks some.
+            DamagedRecordError: Ids were passed over: one is not what was written.
+        """
+        known, here = self.noted(uuid_of(connection)), throughput_of(connection)
+        if known is None or here is None:
+            return
+        if here.lacks(known):
+            raise sqlite3.DatabaseError(_LACKS)
+        if not _is_regular(connection, here, known):
+            raise DamagedRecordError("the ids do not follow those that were given before")
 
     def note_commit(self, queue: EventQueue, changes: int) -> None:
         """Note how the file stands after a commit; one that only inserts says so itself."""
         if queue.newest_id and queue.inserted == changes:
-            self._write(_LAST_ID, queue.newest_id)
-        elif changes:  # a look writes nothing, at each attempt of an outage
+            known = self._known()
+            self._write(_LAST_ID, max(queue.newest_id, known.last_id if known else 0))
+        else:
             self.note(queue)
 
     def _known(self) -> Throughput | None:
@@ -144,7 +160,7 @@ class Ledger:
 
     def _write(self, at: int, number: int) -> None:
         if at == _LAST_ID:
-            self._last_id = number
+            self.last_id = number
         record = _RECORD.pack(self._owner, number)
         self.gate.keep(at, record + _CHECK.pack(zlib.crc32(record)))
 
@@ -164,6 +180,14 @@ def throughput_beside(path: Path, uuid: str) -> Throughput | None:
     return _throughput(data, _owner(uuid) if uuid else None)
 
 
+def _is_regular(connection: sqlite3.Connection, here: Throughput, known: Throughput) -> bool:
+    """Whether each id since those that were noted is that of a row, there or gone."""
+    if here.last_id <= known.last_id:
+        return True
+    (since,) = connection.execute(_SINCE, (known.last_id,)).fetchone()
+    return bool(here.last_id - known.last_id <= since + max(0, here.removed - known.removed))
+
+
 def _throughput(data: bytes, owner: int | None) -> Throughput | None:
     last_id, removed = (_number(data[at : at + _SIZE], owner) for at in (_LAST_ID, _REMOVED))
     return None if last_id is None or removed is None else Throughput(last_id, removed)
@@ -180,7 +204,7 @@ def _number(data: bytes, owner: int | None) -> int | None:
 def throughput_of(connection: sqlite3.Connection) -> Throughput | None:
     """How a file stands; None where its numbers are damaged.
 
-    By its rows and its sealed counters: what SQLite has as its sequence has no seal.
+    By its rows and its sealed counters.
     """
     newest, *record = connection.execute(_THROUGHPUT).fetchone()
     tally = Tally.of(record)

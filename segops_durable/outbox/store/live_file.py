@@ -109,6 +109,14 @@ class LiveFile:
 
     # Behind the gate
 
+    def check(self, queue: EventQueue) -> None:
+        """Make sure that nothing of the file is gone, and no id is another; for an action.
+
+        Raises:
+            sqlite3.DatabaseError: It is.
+        """
+        self._ledger.check(queue.reader)
+
     def append(self, action: Callable[[EventQueue], _T]) -> _T:
         """Run an action that adds rows, and needs not know for certain which file it is."""
         return self.attempt(action, queue=self._recent())
@@ -148,13 +156,15 @@ class LiveFile:
     def _noted(self, queue: EventQueue, action: Callable[[EventQueue], _T]) -> _T:
         """Run an action, and note outside the file how it stands then."""
         queue.newest_id = queue.inserted = 0
+        queue.given = self._ledger.last_id
         before = queue.writer.total_changes
         result = action(queue)
         # it is committed. An error that came out of here would say that it is not, and whoever
         # tracked it would track it again; without the note the next start knows less, no more
         try:
             changes = queue.writer.total_changes - before
-            if not self._ledger.follows(queue, changes):
+            # a look writes nothing, at each attempt of an outage
+            if changes and not self._ledger.follows(queue, changes):
                 self._note(queue, changes)
         except (OSError, sqlite3.Error):
             return result
@@ -194,14 +204,17 @@ class LiveFile:
 
     def _are_records_mended(self, queue: EventQueue, error: sqlite3.Error) -> bool:
         """Mend records in their place, where that is all that is wrong; say if that was so."""
-        has_no_room = is_full(error)  # SQLite says so, too, where a damaged sequence is at its end
-        if not isinstance(error, DamagedRecordError) and not has_no_room:
+        # a damaged tally may have it that the next id is one that a row has, or that none can have
+        is_certain = isinstance(error, DamagedRecordError)
+        if not is_certain and not isinstance(error, sqlite3.IntegrityError):
             return False
         try:
-            is_mended = self._opener.mend(queue.writer, is_certain=not has_no_room)
-        except sqlite3.Error:
-            return False  # it takes another file, or the disk is full indeed
-        return is_mended or not has_no_room  # or another process has mended them meanwhile
+            is_mended = self._opener.mend(queue.writer, is_certain=is_certain)
+            if is_mended:
+                self._ledger.note(queue)
+        except (OSError, sqlite3.Error):
+            return False  # it takes another file
+        return is_mended or is_certain  # or another process has mended them meanwhile
 
     def current(self) -> EventQueue:
         """The open queue: opened if need be, and the one that is at the path now."""

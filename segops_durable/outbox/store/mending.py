@@ -1,6 +1,6 @@
 """Mending records where they are: what needs no new file, since it follows from the rows.
 
-- The counters and the sequence are derived anew from the rows that are there.
+- The counters are derived anew from the rows that are there.
 - A mark of a batch in flight is dropped: its rows are taken anew.
 - A note (when to retry, which key, who the outbox is) is dropped; its owner makes it anew.
 
@@ -14,14 +14,19 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.outbox.records.marks import Mark
-from segops_durable.outbox.records.schema import LETTERS, QUEUE, SCHEMA_VERSION, SELECT
+from segops_durable.outbox.records.schema import (
+    LETTERS,
+    QUEUE,
+    SCHEMA_VERSION,
+    SELECT,
+    SHARED_VERSION,
+)
 from segops_durable.outbox.records.seals import (
     DamagedRecordError,
     is_sealed,
     put,
     put_as_found,
 )
-from segops_durable.outbox.records.sequences import sequences_of, set_sequence
 from segops_durable.outbox.records.tally import MOST_ID, Tally, count_rows, standing, tally_record
 
 if TYPE_CHECKING:
@@ -76,7 +81,7 @@ def mend_records(
     writer.execute("BEGIN IMMEDIATE")
     try:
         found = [_drop_damaged(writer, table) for table in _MENDABLE]
-        put(writer, "meta", [("schema", str(SCHEMA_VERSION))])
+        put(writer, "meta", [("schema", str(_version_of(writer)))])
         found.append(mend_numbers(writer, noted=noted))
         _check_none_is_lost(found)
         check_records(writer)
@@ -94,6 +99,12 @@ def _check_none_is_lost(found: Sequence[Mended | None]) -> None:
         raise DamagedRecordError(f"{lost} waiting events are not in it any more")
 
 
+def _version_of(connection: sqlite3.Connection) -> int:
+    """One of the versions that a file may have while it is open."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return SHARED_VERSION if version == SHARED_VERSION else SCHEMA_VERSION
+
+
 def _is_all_well(connection: sqlite3.Connection) -> bool:
     try:
         check_records(connection)
@@ -105,7 +116,7 @@ def _is_all_well(connection: sqlite3.Connection) -> bool:
 def mend_numbers(
     writer: sqlite3.Connection, unsealed: Tally | None = None, noted: Throughput | None = None
 ) -> Mended | None:
-    """Derive the counters and the sequences from the rows, within the caller's transaction.
+    """Derive the counters from the rows, within the caller's transaction.
 
     Args:
         writer: The writing connection.
@@ -119,12 +130,11 @@ def mend_numbers(
     known = believed.last_id if has_seal else None
     if noted is not None:
         known = max(known or 0, noted.last_id)
-    rows = _mend_sequence(writer, QUEUE, known, believed.last_id)
-    known = believed.last_letter if has_seal else None
-    letters = _mend_sequence(writer, LETTERS, known, believed.last_letter)
+    rows = _mend_ids(writer, QUEUE, believed.last_id if known is None else known)
+    letters = _mend_ids(writer, LETTERS, believed.last_letter)
     count = count_rows(writer)
     is_right = tally is not None and tally.removed == rows.last - count
-    if is_right and unsealed is None and not (rows.is_new or letters.is_new):
+    if is_right and unsealed is None and not (rows.are_new or letters.are_new):
         return None
     left = max(believed.removed, noted.removed if noted else 0)
     lost = max(0, rows.given - left - count) if tally is not None else 0
@@ -132,7 +142,7 @@ def mend_numbers(
         _check_structure(writer)
     with_lost = believed._replace(lost=believed.lost + lost)
     with_lost.fitted(count, rows.last, letters.last).write_anew(writer)
-    return Mended("the sequence of ids" if is_right else "the counters", lost)
+    return Mended("ids" if is_right else "the counters", lost)
 
 
 def _check_structure(connection: sqlite3.Connection) -> None:
@@ -146,36 +156,28 @@ def _check_structure(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"malformed: {found[0][0]}")
 
 
-class _Sequence(NamedTuple):
-    """What a table's sequence is from now on.
+class _Ids(NamedTuple):
+    """Which ids a table has given.
 
     Attributes:
-        last: The newest id ever given.
-        given: How many ids were given: damage to the sequence passes over some.
-        is_new: Whether anything was wrong with it.
+        last: The newest ever given.
+        given: How many were given: damage passes over some.
+        are_new: Whether rows were given others.
     """
 
     last: int
     given: int
-    is_new: bool
+    are_new: bool
 
 
-def _mend_sequence(
-    writer: sqlite3.Connection, table: str, known: int | None, likely: int
-) -> _Sequence:
-    """Make the sequence fit the rows, and the rows' numbers fit a sequence; reuse none.
+def _mend_ids(writer: sqlite3.Connection, table: str, known: int) -> _Ids:
+    """Give rows whose ids cannot be theirs others; none is given twice.
 
     Args:
         writer: The writing connection.
-        table: Whose sequence it is.
-        known: The newest id ever given, rows that came since apart; None if nothing sealed
-            says so. Then the sequence is believed, which has no seal.
-        likely: The same, where it may be damaged.
+        table: Whose ids they are.
+        known: The newest ever given, rows that came since apart.
     """
-    found = sequences_of(writer, table)
-    given = found[0] if found and _is_number(found[0]) else None
-    if known is None:
-        known = likely if given is None else given
     sql = f"SELECT count(*), max(_id) FROM {table} WHERE _id > ? AND _id <= {MOST_ID}"
     since, newest = writer.execute(sql, (known,)).fetchone()
     last = newest or known
@@ -185,14 +187,7 @@ def _mend_sequence(
         changed = writer.execute(f"UPDATE {table} SET _id = ? WHERE _id = ?", (last, stray))
         if changed.rowcount != 1:
             raise DamagedRecordError("rows cannot be found by their ids")
-    is_new = bool(strays) or given != last or len(found) != 1
-    if is_new and (found or last):
-        set_sequence(writer, table, last)
-    return _Sequence(last, known + since, is_new and bool(found or last))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value <= MOST_ID
+    return _Ids(last, known + since, bool(strays))
 
 
 def _drop_damaged(writer: sqlite3.Connection, table: str) -> Mended | None:

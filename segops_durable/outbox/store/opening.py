@@ -20,18 +20,20 @@ from typing import TYPE_CHECKING
 
 from segops_durable.errors import MendedOutboxError, ReplacedOutboxError, StorageError
 from segops_durable.outbox.disk.files import check_database, companions, file_id, make_private_file
+from segops_durable.outbox.disk.header import SIZE, user_version
+from segops_durable.outbox.disk.holding import opened
 from segops_durable.outbox.records.incidents import Incident, noted_incidents
 from segops_durable.outbox.records.schema import SCHEMA_VERSION, SHAPE
 from segops_durable.outbox.records.seals import DamagedRecordError
 from segops_durable.outbox.store.event_queue import EventQueue
 from segops_durable.outbox.store.failures import is_damage
 from segops_durable.outbox.store.inspection import inspect
-from segops_durable.outbox.store.ledger import throughput_of, uuid_of
+from segops_durable.outbox.store.ledger import uuid_of
 from segops_durable.outbox.store.mending import check_records, mend_records
 from segops_durable.outbox.store.recognizing import damaged, refuse_stranger
 from segops_durable.outbox.store.replacing import Replacing
 from segops_durable.outbox.store.successors import Successors
-from segops_durable.outbox.store.upgrading import upgrade, version_of
+from segops_durable.outbox.store.upgrading import upgrade, upgrade_alone, version_of
 from segops_durable.system.private_files import make_private_directory
 
 if TYPE_CHECKING:
@@ -42,9 +44,6 @@ if TYPE_CHECKING:
     from segops_durable.outbox.store.event_queue import Durability
     from segops_durable.outbox.store.ledger import Ledger
     from segops_durable.outbox.store.mending import Mended
-
-
-_LACKS = "malformed: commits that were acknowledged are not there, or an older copy was restored"
 
 
 class Opener:
@@ -169,6 +168,8 @@ class Opener:
         make_private_file(self._path)
 
     def _connect(self, *, is_quiet: bool = False) -> EventQueue:
+        if self._may_be_older():
+            upgrade_alone(self._path)
         queue = self._open_queue(self._path)
         try:
             check_database(self._path)  # somebody may have put a log there meanwhile
@@ -180,7 +181,7 @@ class Opener:
             news = [each for each in noted_incidents(queue.reader) if not each.is_told]
             # one that was salvaged has fewer rows than were noted, and its incident says how many
             if not news:
-                self._check_ledger(queue)
+                self._ledger.check(queue.reader)
             self._prepare(queue.writer)
             self._ledger.begin(queue)
         except BaseException:
@@ -191,10 +192,9 @@ class Opener:
         self._tell_of(news)
         return queue
 
-    def _check_ledger(self, queue: EventQueue) -> None:
-        known, here = self._ledger.noted(uuid_of(queue.reader)), throughput_of(queue.reader)
-        if known is not None and here is not None and here.lacks(known):
-            raise sqlite3.DatabaseError(_LACKS)
+    def _may_be_older(self) -> bool:
+        with opened(self._path) as file:
+            return 0 < user_version(file.read(SIZE)) < SCHEMA_VERSION
 
     def _tell_of(self, news: list[Incident]) -> None:
         for each in news:

@@ -182,11 +182,10 @@ class Store:
             self._opener.has_told = False
 
     def look_after(self) -> None:
-        """Notice a file that vanished or was replaced; make the reserve again, and cut the log."""
+        """Notice a file that is another, or lacks rows; see to the reserve, and the log."""
         self.check_open()
         self._reserve.make()
-        if not self._live.is_at_path:
-            self._behind_gate(self._live.current)
+        self.write(self._live.check)
         if log_excess(self.path):
             self.write(lambda queue: cut_log(queue.writer))
         news = self._log_watch.news()

@@ -4,35 +4,73 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from contextlib import closing, suppress
+from functools import partial
+from typing import TYPE_CHECKING
 
 from segops_durable.outbox.records.notes import is_believed
 from segops_durable.outbox.records.schema import (
     LETTERS,
+    QUEUE,
     SCHEMA_VERSION,
     SEALED,
+    SHARED_VERSION,
     UNSEALED_VERSION,
     UPGRADES,
 )
 from segops_durable.outbox.records.seals import put, seal_of
-from segops_durable.outbox.records.tally import Tally
+from segops_durable.outbox.records.tally import MOST_ID, Tally
 from segops_durable.outbox.records.walking import PAGE_ROWS
+from segops_durable.outbox.store.boundary import Connection, lenient_text
 from segops_durable.outbox.store.mending import mend_numbers
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _IDENTITY = ("uuid", "anonymous_id", "api_url")
+_ALONE = (
+    "locking_mode=EXCLUSIVE",
+    "synchronous=FULL",
+    "fullfsync=1",
+    "checkpoint_fullfsync=1",
+    "secure_delete=ON",
+)
 
 
 def upgrade(writer: sqlite3.Connection, version: int) -> None:
-    """Make the newest version of the schema out of an older one; 0 is an empty file.
+    """Bring the schema of an older version up to date; 0 is an empty file.
 
-    In one transaction. If it raises, the connection is to be closed.
+    As far as may be while others have the file open. In one transaction. If it raises, the
+    connection is to be closed.
     """
-    if version == SCHEMA_VERSION:
-        return
-    writer.executescript(f"BEGIN IMMEDIATE;{''.join(UPGRADES[version:])}")
+    if version < SHARED_VERSION:
+        # a new file is made as it is to be
+        _upgrade(writer, version, SHARED_VERSION if version else SCHEMA_VERSION)
+
+
+def upgrade_alone(path: Path) -> None:
+    """Bring a file up to date, if nobody has it open. The caller is behind the write gate.
+
+    A process of an older version that has it open would give ids again. SQLite keeps a lock on
+    the file for each that has, and here that of one who wants it alone is tried.
+    """
+    made = partial(sqlite3.connect, timeout=0, isolation_level=None, factory=Connection)
+    with suppress(sqlite3.Error), closing(made(path)) as file:
+        file.text_factory = lenient_text
+        for setting in _ALONE:
+            file.execute(f"PRAGMA {setting}").fetchall()
+        version = version_of(file)
+        if 0 < version < SCHEMA_VERSION:
+            _upgrade(file, version, SCHEMA_VERSION)
+
+
+def _upgrade(writer: sqlite3.Connection, version: int, to: int) -> None:
+    scripts = UPGRADES[version:to] if version else UPGRADES[:SHARED_VERSION]
+    writer.executescript(f"BEGIN IMMEDIATE;{''.join(scripts)}")
     if version <= UNSEALED_VERSION:
         _seal_all(writer)
-    put(writer, "meta", [("schema", str(SCHEMA_VERSION))])
-    writer.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    put(writer, "meta", [("schema", str(to))])
+    writer.execute(f"PRAGMA user_version = {to}")
     writer.execute("COMMIT")
 
 
@@ -58,7 +96,17 @@ def _seal_all(writer: sqlite3.Connection) -> None:
     _seal_letters(writer)
     columns = ", ".join(SEALED["tally"])
     found = writer.execute(f"SELECT {columns} FROM tally WHERE id = 1").fetchone()
-    mend_numbers(writer, Tally() if found is None else Tally.possible((*found, 0)))
+    tally = Tally() if found is None else Tally.possible((*found, 0))
+    given = {"last_id": _given(writer, QUEUE), "last_letter": _given(writer, LETTERS)}
+    mend_numbers(writer, tally._replace(**given))
+
+
+def _given(writer: sqlite3.Connection, table: str) -> int:
+    """The newest id that SQLite has noted of a table; 0 if it notes none."""
+    if not writer.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone():
+        return 0
+    found = writer.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchall()
+    return max((each for (each,) in found if isinstance(each, int) and each <= MOST_ID), default=0)
 
 
 def _seal_notes(writer: sqlite3.Connection) -> None:

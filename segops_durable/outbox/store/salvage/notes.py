@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.outbox.disk.pages import TABLE_LEAF
 from segops_durable.outbox.records.burial import keep_letter
-from segops_durable.outbox.records.schema import COLUMNS, LETTERS, SEALED
+from segops_durable.outbox.records.schema import COLUMNS, LETTERS, NEXT_LETTER, SEALED
 from segops_durable.outbox.records.seals import is_sealed, put, seal_of
 from segops_durable.outbox.records.tally import MOST_ID, Tally
 
@@ -49,7 +49,7 @@ _KEYS = {"meta": 1, "checkpoints": 1, "carried": 2, "in_flight": 1, "tally": 0}
 _IDENTITIES = {"uuid"}
 _INSERT_LETTER = f"""
 INSERT OR IGNORE INTO {LETTERS} (_id, {COLUMNS[LETTERS]})
-VALUES (?, {", ".join("?" * len((*SEALED[LETTERS], "seal")))})
+VALUES (coalesce(?, {NEXT_LETTER}), {", ".join("?" * len((*SEALED[LETTERS], "seal")))})
 """
 
 

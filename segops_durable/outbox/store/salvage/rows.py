@@ -9,7 +9,7 @@ from segops_durable.outbox.records.burial import bury
 from segops_durable.outbox.records.letters import Cause, Letter
 from segops_durable.outbox.records.rows import Row
 from segops_durable.outbox.records.schema import INSERT_ROW_AS, QUEUE, ROW, SELECT_ROWS
-from segops_durable.outbox.records.sequences import set_sequence
+from segops_durable.outbox.records.tally import follow_id
 
 if TYPE_CHECKING:
     import sqlite3
@@ -132,7 +132,7 @@ class Rows:
         self._target.execute(f"DELETE FROM {QUEUE} WHERE _id > ?", (last_id,))
         self.count -= len(beyond)
         self._strays += [Row(None, *each[1:]) for each in beyond]  # type: ignore[arg-type]
-        set_sequence(self._target, QUEUE, last_id)
+        follow_id(self._target, last_id)
 
     def _has(self, row: Row) -> bool:
         sql = f"SELECT 1 FROM {QUEUE} WHERE crc = ? AND data = ?"

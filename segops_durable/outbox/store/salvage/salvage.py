@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from segops_durable.outbox.records.ownership import make_successor
 from segops_durable.outbox.records.schema import LETTERS, QUEUE
-from segops_durable.outbox.records.sequences import sequences_of, set_sequence
-from segops_durable.outbox.records.tally import Tally, count_rows
+from segops_durable.outbox.records.tally import Tally, count_rows, newest_id
 from segops_durable.outbox.store.salvage.notes import Notes
 from segops_durable.outbox.store.salvage.rows import Rows
 
@@ -48,7 +47,7 @@ def _copy_all(source: Wreck, target: sqlite3.Connection) -> Incident:
     tally = notes.tally
     last_id = _last(
         notes.sequence(QUEUE) if noted is None else None,  # it has no seal
-        max(tally.last_id if tally else 0, noted.last_id if noted else 0),
+        max((each.last_id for each in (tally, noted) if each is not None), default=None),
     )
     if last_id is not None:
         last_id = rows.last_id(last_id)
@@ -77,21 +76,18 @@ def _copy_all(source: Wreck, target: sqlite3.Connection) -> Incident:
 
 def _count(target: sqlite3.Connection, tally: Tally, last_letter: int) -> None:
     """Make the counters fit what is there."""
-    last_id = _follow_sequence(target, QUEUE, 0)
-    last_letter = _follow_sequence(target, LETTERS, last_letter)
+    last_id = newest_id(target, QUEUE)
+    last_letter = max(last_letter, newest_id(target, LETTERS))
     tally.fitted(count_rows(target), last_id, last_letter).write_anew(target)
 
 
-def _follow_sequence(target: sqlite3.Connection, table: str, least: int) -> int:
-    """Have the next row of a table follow all that were; return the newest id so far."""
-    last: int = max(least, *sequences_of(target, table), 0)
-    if last:
-        set_sequence(target, table, last)
-    return last
+def _last(said: int | None, sure: int | None) -> int | None:
+    """The newest id ever given, of all that says so; None if nothing does.
 
-
-def _last(said: int | None, sure: int) -> int | None:
-    """The newest id ever given, of all that says so; None if nothing does."""
+    Args:
+        said: What SQLite has noted, in a file of an older version; it has no seal.
+        sure: What is noted with a checksum, rows that came since apart.
+    """
     if said is not None and not 0 <= said <= (sure + _NEAR if sure else _UNKNOWN_END):
         said = None
-    return max(sure, said or 0) if sure or said is not None else None
+    return sure if said is None else max(sure or 0, said)

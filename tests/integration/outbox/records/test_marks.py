@@ -82,8 +82,8 @@ def test_a_key_of_an_older_file_that_no_header_takes_is_not_used(
         file.executescript(f"{table}; {''.join(UPGRADES[:version])}")
         file.execute(f"PRAGMA user_version = {version}")
         file.execute("INSERT INTO meta VALUES ('schema', ?)", (str(version),))
-        insert = EventQueue._SQL_INSERT.format(table_name="queue_outbox")
-        file.executemany(insert, rows)
+        columns = "data, timestamp, crc, identity, uptime, boot"
+        file.executemany(f"INSERT INTO queue_outbox ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
         file.execute("INSERT INTO in_flight VALUES (1, 2, 2, '', 'a' || char(13) || 'b', '')")
         file.commit()
     outbox = open_outbox()

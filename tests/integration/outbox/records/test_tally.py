@@ -53,7 +53,7 @@ def test_damaged_counters_are_noticed_and_derived_from_the_rows(
 @pytest.mark.parametrize("rows", [0, 5])
 @pytest.mark.parametrize(
     "sequence",
-    ["0", "20", "seq & ~20", "seq | 1048576", "9223372036854775807", "NULL", "'x'", "x'ff'", "-7"],
+    ["0", "20", "last_id & ~20", "last_id | 1048576", "9223372036854775807", "'x'", "x'ff'", "-7"],
 )
 @pytest.mark.parametrize("is_running", [False, True])
 def test_no_id_is_given_twice_whatever_becomes_of_the_sequence(
@@ -73,7 +73,7 @@ def test_no_id_is_given_twice_whatever_becomes_of_the_sequence(
     last_id = outbox.waiting.counts().last_id
     if not is_running:
         outbox.close()
-    spoil(queue_path, f"UPDATE sqlite_sequence SET seq = {sequence} WHERE name = 'queue_outbox'")
+    spoil(queue_path, f"UPDATE tally SET last_id = {sequence}")
     if is_running:
         outbox.look_after()  # as the sender does before each round
     else:
@@ -96,7 +96,7 @@ def test_ids_that_a_damaged_sequence_passed_over_are_not_counted_as_lost(
     assert drain(outbox) == events(30)
     outbox.commit.append(events(5))
     other = outbox if inserts == "before anything else" else open_outbox()
-    spoil(queue_path, "UPDATE sqlite_sequence SET seq = seq + 500 WHERE name = 'queue_outbox'")
+    spoil(queue_path, "UPDATE tally SET last_id = last_id + 500")
     other.commit.append(events(2, first=5))  # from here on the sequence fits the newest row
     assert (outbox.waiting.counts().pending, outbox.waiting.counts().lost_total) == (7, 0)
     assert told(other) == [MendedOutboxError]
@@ -112,7 +112,7 @@ def test_a_sequence_that_was_raised_is_put_back_and_nothing_is_lost(
     outbox.commit.append(events(30))
     if not is_running:
         outbox.close()
-    spoil(queue_path, "UPDATE sqlite_sequence SET seq = seq + 500 WHERE name = 'queue_outbox'")
+    spoil(queue_path, "UPDATE tally SET last_id = last_id + 500")
     outbox = outbox if is_running else open_outbox()
     counts = outbox.waiting.counts()
     assert (counts.pending, counts.last_id, counts.lost_total) == (30, 30, 0)
@@ -125,10 +125,10 @@ def test_a_sequence_at_its_end_is_not_taken_for_a_full_disk(
 ) -> None:
     outbox = open_outbox()
     outbox.commit.append(events(2))
-    spoil(queue_path, "UPDATE sqlite_sequence SET seq = 9223372036854775807")
+    spoil(queue_path, "UPDATE tally SET last_id = 9223372036854775807")
     outbox.commit.append(events(1, first=2))
     assert drain(outbox) == events(3)
-    spoil(queue_path, "UPDATE sqlite_sequence SET seq = 9223372036854775807")
+    spoil(queue_path, "UPDATE tally SET last_id = 9223372036854775807")
     outbox.commit.append(events(1))
     assert drain(outbox) == events(1)
     assert told(outbox) == [MendedOutboxError] * 2
@@ -139,7 +139,7 @@ def test_a_queue_is_full_only_where_so_many_wait(
 ) -> None:
     outbox, without_caps = open_outbox(caps=Caps(max_events=50)), open_outbox()
     outbox.commit.append(events(40))
-    spoil(queue_path, "UPDATE sqlite_sequence SET seq = seq + 1000 WHERE name = 'queue_outbox'")
+    spoil(queue_path, "UPDATE tally SET last_id = last_id + 1040")
     without_caps.commit.append(events(1))  # from here on the sequence fits the newest row
     for number in range(9):
         outbox.commit.append(events(1, first=number))
@@ -156,3 +156,44 @@ def test_nothing_gives_way_where_there_is_room(
     spoil(queue_path, "UPDATE tally SET removed = removed - 1000")
     outbox.commit.append(events(10))
     assert (outbox.waiting.counts().pending, outbox.waiting.counts().dropped_total) == (50, 0)
+
+
+def test_no_id_is_given_twice_by_whichever_process_after_the_newest_rows_have_left(
+    open_outbox: Callable[..., Outbox],
+) -> None:
+    given: list[int] = []
+    some = [open_outbox(), open_outbox()]
+    for turn in range(12):
+        if turn % 5 == 4:
+            some.pop(0).close()
+            some.append(open_outbox())
+        some[turn % 2].commit.append(events(1 + turn % 3))
+        given += [row.id for row in some[0].waiting.peek(9)]
+        drain(some[turn // 2 % 2])
+    assert given == list(range(1, len(given) + 1))
+    assert [told(each) for each in some] == [[], []]
+
+
+def test_no_id_is_given_again_after_rows_have_vanished_that_were_given_it(
+    open_outbox: Callable[..., Outbox], queue_path: Path
+) -> None:
+    outbox = open_outbox()
+    outbox.commit.append(events(5))
+    spoil(queue_path, "DELETE FROM queue_outbox WHERE _id > 2")
+    outbox.commit.append(events(1, first=5))
+    assert [row.id for row in outbox.waiting.peek(9)] == [1, 2, 6]
+    assert drain(outbox) == [*events(2), *events(1, first=5)]
+    outbox.look_after()
+    assert (outbox.waiting.counts().pending, outbox.waiting.counts().lost_total) == (0, 3)
+
+
+def test_an_event_takes_one_page_of_the_log(
+    open_outbox: Callable[..., Outbox], queue_path: Path
+) -> None:
+    outbox = open_outbox()
+    outbox.commit.append(events(1))
+    log = queue_path.with_name(queue_path.name + "-wal")
+    before = log.stat().st_size
+    for number in range(5):
+        outbox.commit.append(events(1, first=number))
+    assert log.stat().st_size - before == 5 * (24 + 4096)

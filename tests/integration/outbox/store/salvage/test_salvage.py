@@ -16,7 +16,7 @@ from segops_durable import DamagedOutboxError, StorageError
 from segops_durable.identity.identities import NO_IDENTITY
 from segops_durable.outbox import Take
 from segops_durable.outbox.records.rows import Row, new_row
-from segops_durable.outbox.records.schema import UPGRADES
+from segops_durable.outbox.records.schema import UNSEALED_VERSION, UPGRADES
 from segops_durable.outbox.store.event_queue import EventQueue
 from segops_durable.system.clock import Moment
 from support.damaged import ROWS, drain, fill_with_noise, open_outbox
@@ -294,7 +294,7 @@ def test_rows_that_vanished_without_an_error_are_counted_once_nothing_is_left(
     assert (client.stats().pending, client.stats().lost_total) == (0, 3)
 
 
-@pytest.mark.parametrize("version", range(1, len(UPGRADES)))
+@pytest.mark.parametrize("version", range(1, UNSEALED_VERSION + 1))
 def test_a_damaged_file_of_an_older_version_is_read_as_well(queue_path: Path, version: int) -> None:
     queue_path.parent.mkdir()
     rows = [new_row(b'{"n":%d}' % n, Moment(1.5), NO_IDENTITY)[:4] for n in range(100)]
