@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from segops_durable.events.encoding import encode_event, encode_parsed
+from segops_durable.events.encoding import encode_event, encode_parsed, encode_read
 from segops_durable.events.event import (
     IDENTIFY_EVENT_TYPE,
     Context,
@@ -19,7 +19,7 @@ from segops_durable.events.event import (
 )
 from segops_durable.events.fast_json import read_json, write_json
 from segops_durable.events.payloads import encode_text, is_unicode, words_of
-from segops_durable.events.timestamps import retimed
+from segops_durable.events.timestamps import retimed, timestamp_of
 
 __all__ = [
     "IDENTIFY_EVENT_TYPE",
@@ -27,12 +27,14 @@ __all__ = [
     "Event",
     "encode_event",
     "encode_parsed",
+    "encode_read",
     "encode_text",
     "is_unicode",
     "make_event",
     "make_identify_event",
     "read_json",
     "retimed",
+    "timestamp_of",
     "words_of",
     "write_json",
 ]

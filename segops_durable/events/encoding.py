@@ -16,7 +16,7 @@ from uuid import UUID
 
 from segops_durable.errors import InvalidEventError
 from segops_durable.events.event import Event, make_event
-from segops_durable.events.fast_json import written_fast
+from segops_durable.events.fast_json import write_json, written_fast
 from segops_durable.events.payloads import encode_with, is_unicode, plain_object, words_of
 from segops_durable.events.timestamps import timestamp_of
 
@@ -105,6 +105,35 @@ def encode_parsed(
         InvalidEventError: One of its other fields cannot be sent.
     """
     return dumps(_document(event, now, anonymous_id))
+
+
+def encode_read(
+    user_id: str,
+    event_type: str,
+    occurred_at: str,
+    payload: dict[str, Any],
+    anonymous_id: str | None,
+) -> bytes:
+    """Encode the fields of an event that orjson has just read; for thousands of them.
+
+    Args:
+        user_id: Not empty.
+        event_type: Likewise.
+        occurred_at: As `timestamp_of` gives it.
+        payload: Nothing else is in it than what orjson has read.
+        anonymous_id: As for `encode_event`.
+    """
+    document: dict[str, Any] = {
+        "user_id": user_id,
+        "event_type": event_type,
+        "occurred_at": occurred_at,
+        "payload": payload,
+    }
+    if anonymous_id is not None:
+        document["anonymous_id"] = anonymous_id
+    if not _is_snake_case(event_type):
+        _warn_of(event_type)
+    return write_json(document)  # type: ignore[misc]  # where it is None, nothing has read it
 
 
 def _document(event: Event, now: float | None, anonymous_id: str | None) -> dict[str, Any]:

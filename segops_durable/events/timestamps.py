@@ -39,6 +39,8 @@ def timestamp_of(value: object, now: float | None) -> str:
     Raises:
         InvalidEventError: It is no time, or has no zone.
     """
+    if type(value) is str:
+        return _time_in_utc(value)
     if value is None:
         return _utc_now(time.time() if now is None else now)
     if isinstance(value, datetime):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.intake.sources.encodings import MARK
 from segops_durable.intake.sources.json_objects import read_object
-from segops_durable.intake.sources.lines import Line, bounded_lines, pages
+from segops_durable.intake.sources.lines import Line, line_of
 from segops_durable.intake.sources.source import CHUNK_BYTES, Chunk, Record, Source, SourcePlace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from segops_durable.intake.sources.encodings import Readable
+
+_new = tuple.__new__  # what a named tuple calls, in a frame of its own
 
 
 class JsonLines(Source):
@@ -22,24 +27,40 @@ class JsonLines(Source):
     def chunks(self, start: SourcePlace) -> Iterator[Chunk]:
         """Yield lines, about a mebibyte at a time."""
         offset, number = start[:2]
+        self.is_incomplete: bool = False  # what another look at it has found may be written by now
         with self._opened(offset) as stream:
-            newline = self.encoding.newline
-            lines = bounded_lines(self.encoding.lines(stream), self.longest_line, newline)
-            for page in pages(lines, self.most_rows, CHUNK_BYTES):
-                if not page[-1].is_ended and self._is_torn(page[-1]):
+            lines = self.encoding.lines(stream)
+            while not self.is_incomplete:  # or its writer may go on meanwhile, with half a line
+                records, size, count = self._next(lines, number)
+                if not count:
+                    return
+                offset += size
+                number += count
+                yield Chunk(records, SourcePlace(offset, number))
+
+    def _next(self, lines: Readable, before: int) -> tuple[list[Record], int, int]:
+        """Read a chunk: its records, and how many bytes and lines it has."""
+        newline, longest = self.encoding.newline, self.longest_line
+        readline = partial(lines.readline, longest + len(newline))
+        records: list[Record] = []
+        number, size, held = before, 0, 0
+        while number < before + self.most_rows and held < CHUNK_BYTES and (data := readline()):
+            value: bytes | Line = data
+            if data.endswith(newline):
+                size += len(data)
+            else:
+                line = line_of(data, lines, longest, newline)
+                if not line.is_ended and self._is_torn(line):
                     self.is_incomplete = True  # somebody is writing it
-                    page.pop()
-                records = [
-                    Record(place, place, line.data if line.is_whole else line, line.data)
-                    for place, line in enumerate(page, start=number + 1)
-                    if line.data[:1] == b"{" or not self._is_blank(line.data)
-                ]
-                offset += sum(line.size for line in page)
-                number += len(page)
-                if page:
-                    yield Chunk(records, SourcePlace(offset, number))
-                if self.is_incomplete:
-                    return  # its writer may go on meanwhile: the rest of the line is no line
+                    break
+                size += line.size
+                data = line.data
+                value = data if line.is_whole else line
+            number += 1
+            held += len(data)
+            if data[:1] == b"{" or not self._is_blank(data):
+                records.append(_new(Record, (number, number, value, data)))
+        return records, size, number - before
 
     def describe(self) -> str:
         """JSON Lines."""
@@ -52,6 +73,11 @@ class JsonLines(Source):
             raise ValueError(f"a line of {size} bytes: {self.longest_line} are allowed")  # noqa: TRY004 - of the text, not the type
         fields, is_safe = read_object(self._as_utf8(record.value))
         return (self._with_partitions(fields) if self.partitions else fields), is_safe
+
+    @property
+    def read_json(self) -> Callable[[bytes], tuple[dict[str, Any], bool]] | None:
+        """`read_object`, of lines in UTF-8 that are all that is known of their records."""
+        return read_object if self.encoding.is_utf8 and not self.partitions else None
 
     def text(self, record: Record) -> str:
         """A line as it was."""

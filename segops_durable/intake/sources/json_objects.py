@@ -28,7 +28,9 @@ def read_object(line: bytes) -> tuple[dict[str, Any], bool]:
     has_long = _MANY_DIGITS in line.translate(_DIGITS) and _LONG_NUMBER.search(line)
     if _read_fast is None or has_long:  # which it would round
         return _object(_read_with_care(line)), False
-    document = _object(_read_fast(line))
+    document = _read_fast(line)
+    if type(document) is not dict:
+        document = _object(document)
     colons = line.count(b'":')
     if colons != len(document) and colons != _count(document):  # perhaps of two keys of one name
         _read_with_care(line)

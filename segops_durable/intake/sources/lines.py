@@ -44,15 +44,26 @@ def longest_line(largest_event: int) -> int:
 def bounded_lines(stream: Readable, longest: int, newline: bytes = b"\n") -> Iterator[Line]:
     """Yield the lines of a stream; of one that is longer than that only its beginning."""
     while data := stream.readline(longest + len(newline)):
+        yield line_of(data, stream, longest, newline)
+
+
+def line_of(data: bytes, stream: Readable, longest: int, newline: bytes) -> Line:
+    """The line that begins so; of one that is longer than that the rest is passed over.
+
+    Args:
+        data: So many bytes of it, and those of its end, or all that there are.
+        stream: Where the rest is.
+        longest: Bytes that it may have.
+        newline: What ends it.
+    """
+    is_ended = data.endswith(newline)
+    if is_ended or len(data) <= longest:
+        return Line(data, len(data), is_whole=True, is_ended=is_ended)
+    size, start = len(data), data[:SHOWN_BYTES]
+    while not is_ended and (data := stream.readline(longest)):
+        size += len(data)
         is_ended = data.endswith(newline)
-        if is_ended or len(data) <= longest:
-            yield Line(data, len(data), is_whole=True, is_ended=is_ended)
-            continue
-        size, start = len(data), data[:SHOWN_BYTES]
-        while not is_ended and (data := stream.readline(longest)):
-            size += len(data)
-            is_ended = data.endswith(newline)
-        yield Line(start, size, is_whole=False, is_ended=is_ended)
+    return Line(start, size, is_whole=False, is_ended=is_ended)
 
 
 def pages(lines: Iterable[Line], rows: int, size: int) -> Iterator[list[Line]]:

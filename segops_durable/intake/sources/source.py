@@ -15,7 +15,7 @@ from segops_durable.intake.sources.encodings import Encoding
 from segops_durable.intake.sources.lines import LONGEST_LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import IO
@@ -188,6 +188,14 @@ class Source(ABC):
         Raises:
             ValueError: It cannot be read; the message says why.
         """
+
+    @property
+    def read_json(self) -> Callable[[bytes], tuple[dict[str, Any], bool]] | None:
+        """What does the work of `parse` for bytes, where nothing comes before or after it.
+
+        None where there is more to do, or where its values are not JSON's.
+        """
+        return None
 
     def chosen(self) -> dict[str, Any]:
         """How somebody said that it is to be read: with other options it is another import."""
