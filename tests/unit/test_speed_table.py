@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,3 +60,10 @@ def test_the_readme_gets_the_figures_between_its_marks_and_keeps_the_rest(tmp_pa
     assert "| track | 210 | on disk, synced |" in text
     assert text.endswith(f"{readme.END}\nafter\n")
     assert "old" not in text
+
+
+def test_the_readme_shows_the_figures_that_the_repository_keeps(tmp_path: Path) -> None:
+    copy = tmp_path / "README.md"
+    copy.write_text(readme.README.read_text(encoding="utf-8"), encoding="utf-8")
+    readme.write(json.loads(readme.JSON.read_text(encoding="utf-8")), copy)
+    assert copy.read_text(encoding="utf-8") == readme.README.read_text(encoding="utf-8")

@@ -71,14 +71,16 @@ class Lane:
         number: Which lane.
         home: Where its files are.
         chance: What decides.
-        mutant: See `MUTANTS`.
+        options: Of the command.
     """
 
-    def __init__(self, number: int, home: Path, chance: random.Random, mutant: str) -> None:
+    def __init__(
+        self, number: int, home: Path, chance: random.Random, options: argparse.Namespace
+    ) -> None:
         self._number = number
         self._home = home
         self._chance = chance
-        self._mutant = mutant
+        self._options = options
         self._lives: list[BaseProcess] = []
         self._born = 0
         self._trap: Trap | None = None
@@ -99,7 +101,7 @@ class Lane:
             client.shutdown()
         life = self._life()
         acknowledged = life.notes.read_text(encoding="ascii").split() if life.notes.exists() else []
-        allowed = self.kills.total() * BATCH
+        allowed = self.kills.total() * BATCH * self._options.max_in_flight
         return judge(acknowledged, read(self._home / "requests"), allowed)
 
     def _came(self, _request: Request) -> Reply:
@@ -114,7 +116,10 @@ class Lane:
     def _life(self) -> Life:
         name = f"{self._number}-{self._born}"
         threads = self._chance.choice((1, 1, 2))
-        return Life(self._recorder.url, self._home, name, threads, self._mutant)
+        options = self._options
+        return Life(
+            self._recorder.url, self._home, name, threads, options.mutant, options.max_in_flight
+        )
 
     def _live_and_kill(self) -> None:
         chance = self._chance
@@ -150,7 +155,7 @@ def run(options: argparse.Namespace, seed: int) -> int:
             place = Path(home, str(number))
             place.mkdir()
             chance = random.Random(f"{seed}-{number}")  # noqa: S311 - it can be repeated
-            lanes.append(Lane(number, place, chance, options.mutant))
+            lanes.append(Lane(number, place, chance, options))
         shares = [kills // count + (number < kills % count) for number in range(count)]
         with ThreadPoolExecutor(count) as pool:
             all_found = pool.map(lambda lane, share: lane.run(share, deadline), lanes, shares)
@@ -162,9 +167,10 @@ def run(options: argparse.Namespace, seed: int) -> int:
     print(f"{done:,} kills in {time.monotonic() - start:.0f} s: {of_what}")
     print(f"{found.arrived:,} events arrived")
     problems = [f"{len(troubles)} lives ended by themselves: {troubles[0]}"] if troubles else []
+    in_flight = f", {options.max_in_flight} in flight" if options.max_in_flight > 1 else ""
     if done < kills:
         problems.append(f"only {done:,} of {kills:,} kills within {options.seconds:.0f} s")
-    line, status = found.verdict(f"{done:,} kills, seed {seed}", problems)
+    line, status = found.verdict(f"{done:,} kills, seed {seed}{in_flight}", problems)
     print(line)
     return status
 
@@ -181,13 +187,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, help="of what is decided by chance (a new one)")
     parser.add_argument("--lanes", type=int, default=3, help="outboxes at a time (%(default)s)")
     parser.add_argument("--seconds", type=float, default=3600, help="at most (%(default)s)")
+    parser.add_argument(
+        "--max-in-flight",
+        type=int,
+        default=1,
+        metavar="N",
+        help="batches that a client may send at once, and a kill repeat (%(default)s)",
+    )
     parser.add_argument("--directory", help="where the outboxes go: the disk to try")
     parser.add_argument(
         "--mutant", choices=MUTANTS, default="", help="a client that loses: see it found"
     )
     options = parser.parse_args(arguments)
-    if options.kills < 1 or options.lanes < 1:
-        parser.error("--kills and --lanes must be at least 1")
+    if min(options.kills, options.lanes, options.max_in_flight) < 1:
+        parser.error("--kills, --lanes and --max-in-flight must be at least 1")
     seed = random.randrange(2**32) if options.seed is None else options.seed  # noqa: S311 - no secret
     print(f"seed {seed}", flush=True)
     sys.setswitchinterval(0.0005)  # so that a kill is not late by the turn of another thread

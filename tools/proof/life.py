@@ -46,6 +46,7 @@ class Life:
         name: The beginning of the names of its events.
         threads: How many track.
         mutant: See `MUTANTS`; empty for the client as it is.
+        max_in_flight: Batches that the client may send at once.
         seconds_between: Two events of a thread, once it has tracked a few.
         disk_error: The number of the error with which the disk fails at times; see
             `diskfault.c`. Defaults to 0: it never does, and a StorageError is a trouble.
@@ -56,6 +57,7 @@ class Life:
     name: str
     threads: int = 1
     mutant: str = ""
+    max_in_flight: int = 1
     seconds_between: float = 0.001
     disk_error: int = 0
 
@@ -78,6 +80,11 @@ class Life:
     def ahead(self) -> Path:
         """Has the seconds by which the time of day is wrong; see `clockshift.c`."""
         return self.home / "ahead"
+
+    @property
+    def refusals(self) -> Path:
+        """Has a byte for each call that raised, as the disk failed."""
+        return self.home / "refusals"
 
     @property
     def troubles(self) -> Path:
@@ -117,6 +124,8 @@ def open_client(life: Life, **options: Any) -> SegOpsClient:  # noqa: ANN401 - a
     """The client of a life."""
     session = ForgingSession() if life.mutant == "remove-first" else None
     chosen: dict[str, Any] = {"flush_interval": 0.01, "http_session": session, **options}
+    if life.max_in_flight > 1:
+        chosen["max_in_flight"] = life.max_in_flight
     return SegOpsClient(
         life.api_url,
         "sk_proof",
@@ -210,6 +219,8 @@ def track_and_note(client: SegOpsClient, name: str, notes: int, life: Life) -> N
     except StorageError:
         if not life.disk_error:
             raise
+        with life.refusals.open("ab") as file:
+            file.write(b".")
         return  # it says that it may not be stored
     if life.mutant != "ack-first":
         os.write(notes, f"{name}\n".encode())

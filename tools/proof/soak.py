@@ -56,14 +56,16 @@ class Lane:
         number: Which lane.
         home: Where its files are.
         chance: What decides.
-        mutant: See `MUTANTS`.
+        options: Of the command.
     """
 
-    def __init__(self, number: int, home: Path, chance: random.Random, mutant: str) -> None:
+    def __init__(
+        self, number: int, home: Path, chance: random.Random, options: argparse.Namespace
+    ) -> None:
         self._number = number
         self._home = home
         self._chance = chance
-        self._mutant = mutant
+        self._options = options
         self._weather = Weather(random.Random(chance.random()))  # noqa: S311 - it can be repeated
         self._recorder = Recorder(home / "requests", self._weather.react)
         self._lives: list[BaseProcess] = []
@@ -105,7 +107,10 @@ class Lane:
         dead = [letter.event for letter in client.dead_letters()]
         client.shutdown()
         acknowledged = life.notes.read_text(encoding="ascii").split() if life.notes.exists() else []
-        allowed = (self.happened["killed"] + self._recorder.unheard) * BATCH
+        kills = self.happened["killed"] * self._options.max_in_flight
+        allowed = (kills + self._recorder.unheard) * BATCH
+        if life.refusals.exists():
+            self.happened["track raised, as the disk failed"] = life.refusals.stat().st_size
         self.happened.update({f"answer: {mood}": n for mood, n in self._weather.met.items()})
         return judge(acknowledged, read(self._home / "requests"), allowed, dead)
 
@@ -115,7 +120,8 @@ class Lane:
             self._home,
             f"{self._number}-{self._born}",
             threads=self._chance.randrange(1, 4),
-            mutant=self._mutant,
+            mutant=self._options.mutant,
+            max_in_flight=self._options.max_in_flight,
             seconds_between=self._chance.choice((0.002, 0.01, 0.05)),
             disk_error=self._chance.choice(_DISK_ERRORS),
         )
@@ -211,7 +217,7 @@ def run(options: argparse.Namespace, seed: int) -> int:
             place = Path(home, str(number))
             place.mkdir()
             chance = random.Random(f"{seed}-{number}")  # noqa: S311 - it can be repeated
-            lanes.append(Lane(number, place, chance, options.mutant))
+            lanes.append(Lane(number, place, chance, options))
         deadline = start + options.minutes * 60
         with ThreadPoolExecutor(options.lanes) as pool:
             all_found = pool.map(lambda lane: lane.run(steps, deadline), lanes)
@@ -241,11 +247,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--steps", type=int, help="things that go wrong with each outbox, at most")
     parser.add_argument("--seed", type=int, help="of what is decided by chance (a new one)")
     parser.add_argument("--lanes", type=int, default=2, help="outboxes at a time (%(default)s)")
+    parser.add_argument(
+        "--max-in-flight",
+        type=int,
+        default=1,
+        metavar="N",
+        help="batches that a client may send at once, and a kill repeat (%(default)s)",
+    )
     parser.add_argument("--directory", help="where the outboxes go: the disk to try")
     parser.add_argument("--mutant", choices=MUTANTS, default="", help="a client that loses")
     options = parser.parse_args(arguments)
-    if options.lanes < 1:
-        parser.error("--lanes must be at least 1")
+    if min(options.lanes, options.max_in_flight) < 1:
+        parser.error("--lanes and --max-in-flight must be at least 1")
     seed = random.randrange(2**32) if options.seed is None else options.seed  # noqa: S311 - no secret
     print(f"seed {seed}", flush=True)
     return run(options, seed)

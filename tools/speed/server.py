@@ -1,4 +1,4 @@
-"""A SegOps on loopback, in a process of its own, that costs as little as it can."""
+"""A SegOps on loopback, in a process of its own, that does no more than any server has to."""
 
 from __future__ import annotations
 
@@ -88,10 +88,11 @@ class _State:
         self.first = 0.0
 
     def note(self, body: bytes) -> None:
+        events = next(filter(None, map(body.count, _OF_AN_EVENT)), 0)
         with self.lock:
             self.first = self.first or time.monotonic()
             self.requests += 1
-            self.events += next(filter(None, map(body.count, _OF_AN_EVENT)), 0)
+            self.events += events
 
     def command(self, what: str) -> dict[str, float]:
         if what == "reset":
@@ -149,7 +150,8 @@ def _body(stream: IO[bytes]) -> bytes:
 
 def _answer(path: str, body: bytes) -> bytes:
     if path == "/api/ingestion/track/batch/":
-        return _message(202, {"queued": body.count(b'"event_type"'), "skipped": 0})
+        events = json.loads(body)["events"]  # as any server has to
+        return _message(202, {"queued": len(events), "skipped": 0})
     if path == "/api/ingestion/track/":
         return _message(202, {"queued": True})
     if path == "/api/auth/session/":
