@@ -21,7 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 
 from segops_durable.api.deadline import Deadline, Reader
-from segops_durable.api.headers import HeaderSieve
+from segops_durable.api.headers import HeaderSieve, read_head
 from segops_durable.system.descriptors import FileId, file_of
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Connection(urllib3.connection.HTTPConnection):
         finally:
             self._is_requesting = False
             progress.has_left()
-        wire: http.client.HTTPResponse = self.response_class(self.sock, method="POST")
+        wire = _OwnResponse(self.sock, method="POST", deadline=self.link.deadline)
         wire.begin()
         return wire
 
@@ -211,20 +211,40 @@ class Connection(urllib3.connection.HTTPConnection):
             attempt.bind(self.source_address)
 
 
+class _Stream:
+    """What `http.client` asks for a file to read, in the place of a socket."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file = file
+
+    def makefile(self, *_args: object) -> io.BufferedReader:
+        """The file."""
+        return self._file
+
+
 class _Response(http.client.HTTPResponse):
     """Reads by a deadline, and passes over headers that nobody needs."""
 
     def __init__(self, sock: socket.socket, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self.fp = io.BufferedReader(Reader(sock, deadline))
+        stream: Any = _Stream(io.BufferedReader(Reader(sock, deadline)))
+        super().__init__(stream, *args, **kwargs)
 
     def begin(self) -> None:
         """Read a head."""
         stream = self.fp
         self.fp = HeaderSieve(stream)  # type: ignore[assignment]  # has what is used of one
         try:
-            super().begin()
+            self._read_head()
         finally:
             if self.fp is not None:  # as it is after nonsense
                 self.fp = stream
+
+    def _read_head(self) -> None:
+        super().begin()
+
+
+class _OwnResponse(_Response):
+    """Reads a head by hand, where nobody needs what `http.client` makes of it."""
+
+    def _read_head(self) -> None:
+        read_head(self)

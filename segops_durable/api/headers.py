@@ -10,6 +10,8 @@ from __future__ import annotations
 import http.client
 from typing import TYPE_CHECKING, Any, Protocol
 
+from requests.structures import CaseInsensitiveDict
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,6 +34,7 @@ _KEPT = {
 _MOST_KEPT = 64
 _LINE = 1 << 16
 _SWITCHING_PROTOCOLS = 101
+_WITHOUT_BODY = {_SWITCHING_PROTOCOLS, 204, 304}
 
 
 class _Stream(Protocol):
@@ -62,6 +65,58 @@ def read_past_interim(answer: http.client.HTTPResponse, begin: Callable[[], None
         answer.headers = answer.msg = None  # type: ignore[assignment]  # as before the first
         begin()
     raise http.client.HTTPException("interim answers, and no final one")
+
+
+def read_head(answer: http.client.HTTPResponse) -> None:
+    """Read a head as `begin` of `http.client` does, but for email's parser.
+
+    That takes a quarter of what a request costs over an open connection.
+
+    Args:
+        answer: The answer; its stream is a `HeaderSieve`.
+
+    Raises:
+        http.client.HTTPException: It is no head.
+    """
+    this: Any = answer
+    version, status, reason = this._read_status()  # noqa: SLF001 - as urllib3 does
+    if not version.startswith("HTTP/1."):
+        raise http.client.UnknownProtocol(version)
+    this.code = this.status = status
+    this.reason = reason.strip()
+    this.version = 10 if version == "HTTP/1.0" else 11
+    this.headers = this.msg = fields = _fields(this.fp)
+    this.chunked = fields.get("Transfer-Encoding", "").lower() == "chunked"
+    this.chunk_left = None
+    this.will_close = this._check_close()  # noqa: SLF001 - likewise
+    length = fields.get("Content-Length", "").partition(",")[0].strip()
+    this.length = int(length) if length.isdecimal() and not this.chunked else None
+    if is_interim(status) or status in _WITHOUT_BODY:
+        this.length = 0
+    elif this.length is None and not this.chunked:
+        this.will_close = True
+
+
+def _fields(stream: HeaderSieve) -> CaseInsensitiveDict[str]:
+    """The headers that are kept; one that comes twice counts as `requests` has it.
+
+    Behind a line that is none no other counts, as email's parser has it.
+    """
+    found: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    name, is_over = "", False
+    while (line := stream.readline(_LINE + 1)) not in {b"\r\n", b"\n", b""}:
+        if len(line) > _LINE:
+            raise http.client.LineTooLong("header line")
+        text = line.decode("latin-1")
+        if text.startswith((" ", "\t")):
+            before, value = found.get(name, ""), f" {text.strip()}"
+        else:
+            name, colon, value = text.partition(":")
+            is_over = is_over or not colon or name != name.strip()
+            before, value = f"{found[name]}, " if name in found else "", value.strip()
+        if not is_over:
+            found[name] = before + value
+    return found
 
 
 class HeaderSieve:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.errors import (
@@ -60,7 +61,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes | None
 
-    @property
+    @cached_property
     def document(self) -> dict[str, Any] | None:
         """The body as the JSON object that every answer of the API is, or None."""
         media_type = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()

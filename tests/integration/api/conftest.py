@@ -29,3 +29,16 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[..., Exchange]]
             return exchange
 
         yield make
+
+
+@pytest.fixture
+def own() -> Iterator[Callable[..., Exchange]]:
+    """Makes exchanges over connections of their own."""
+    with ExitStack() as open_ones:
+
+        def make(url: str, timeout: float = 20.0) -> Exchange:
+            exchange = Exchange(url, timeout=timeout, user_agent="test")
+            open_ones.callback(exchange.close)
+            return exchange
+
+        yield make

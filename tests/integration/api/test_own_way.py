@@ -6,7 +6,6 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -14,26 +13,20 @@ import pytest
 import trustme
 
 from segops_durable.api import own_way
-from segops_durable.api.exchange import Exchange
 from segops_durable.api.verdicts import Answer, Meaning, Verdict
 from support.peer import LONG_SECONDS, Peer, Request, answer
 from support.wire import AUTH, GOOD, HEAD, INTERIM, answered, numbered, post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from segops_durable.api.exchange import Exchange
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., Exchange]]:
-    with ExitStack() as open_ones:
-
-        def make(url: str, timeout: float = 20.0) -> Exchange:
-            exchange = Exchange(url, timeout=timeout, user_agent="test")
-            open_ones.callback(exchange.close)
-            return exchange
-
-        yield make
+def connect(own: Callable[..., Exchange]) -> Callable[..., Exchange]:
+    return own
 
 
 def after_a_good_one(react: Callable[[Request], bytes | None]) -> Peer:
