@@ -29,12 +29,13 @@ from segops_durable.outbox.records.rows import (
     Taken,
     body_of,
     checksum,
+    damaged_among,
 )
 from segops_durable.outbox.records.schema import QUEUE
 from segops_durable.outbox.records.tally import standing
 from segops_durable.outbox.records.walking import PAGE_ROWS, out_of_order
 from segops_durable.outbox.removal import bury_damaged, delete_rows, still_there
-from segops_durable.system.clock import PLAUSIBLE, corrected
+from segops_durable.system.clock import JITTER_SECONDS, PLAUSIBLE, corrected
 
 if TYPE_CHECKING:
     import sqlite3
@@ -79,7 +80,7 @@ class Batches:
             rows = rows_of(writer, identity, " AND _id > ? ORDER BY _id LIMIT ?", 0, PAGE_ROWS)
             if not rows:
                 check_index(writer, identity)
-            damaged = [row for row in rows if not row.is_intact]
+            damaged = damaged_among(rows)
             return buried + (bury_damaged(writer, damaged) if damaged else 0)
 
         return self._store.transact(sift)
@@ -187,7 +188,11 @@ class Batches:
             )
             # a mark is ids and a count. Rows may have been erased since, or be others' in a file
             # that took its place: a mark of those would have others sent under this key
-            halves = [Batch(tuple(part), self._key(part), batch.assigned) for part in parts if part]
+            halves = [
+                Batch(tuple(part), self._key(part, body_of(part)), batch.assigned)
+                for part in parts
+                if part
+            ]
             for half in halves:
                 mark(writer, half)
             return replace(self._next_if(writer, then), made=tuple(each.key for each in halves))
@@ -208,7 +213,7 @@ class Batches:
                 unmark(writer, batch.key)
                 batch = None
             rows = free_rows(writer, take) if batch is None else batch.rows
-            damaged = [row for row in rows if not row.is_intact]
+            damaged = damaged_among(rows)
             if not damaged:
                 break
             if batch is not None:
@@ -223,9 +228,10 @@ class Batches:
         while found := first_mark(writer, take.identity, take.aside):
             tail = " AND _id BETWEEN ? AND ? ORDER BY _id"
             rows = rows_of(writer, take.identity, tail, found.first_id, found.last_id)
-            if len(rows) == found.row_count and _is_key_of(found.key, rows):
+            body = body_of(rows)
+            if len(rows) == found.row_count and _is_key_of(found.key, body):
                 is_new = found.key in take.unsent
-                return Batch(tuple(rows), found.key, found.assigned, is_new)
+                return Batch(tuple(rows), found.key, found.assigned, is_new, body)
             if not unmark(writer, found.key):
                 raise out_of_order()  # it would be found again, for ever
         return None
@@ -233,7 +239,7 @@ class Batches:
     def _is_outdated(self, writer: sqlite3.Connection, batch: Batch, take: Take) -> bool:
         """Whether a batch that has not left would be another one if it were made now."""
         now = self._clock.moment()
-        if any(corrected(row.moment, now) is not None for row in batch.rows):
+        if any(corrected(row.moment, now) is not None for row in _perhaps_wrong(batch.rows, now)):
             return True
         small_up_to = max(take.small_up_to, batch.last_id)
         rows = rows_from(writer, batch.first_id, replace(take, small_up_to=small_up_to))
@@ -242,25 +248,41 @@ class Batches:
     def _make(self, writer: sqlite3.Connection, rows: Sequence[Row]) -> Batch:
         """Write down a new batch, with the times of its events as they are known now."""
         now = self._clock.moment()
-        rows = [_set_right(writer, row, now) for row in rows]
-        batch = Batch(tuple(rows), self._key(rows), is_new=True)
+        if _perhaps_wrong(rows, now):
+            rows = [_set_right(writer, row, now) for row in rows]
+        body = body_of(rows)
+        batch = Batch(tuple(rows), self._key(rows, body), is_new=True, body=body)
         mark(writer, batch)
         return batch
 
-    def _key(self, rows: Sequence[Row]) -> str:
+    def _key(self, rows: Sequence[Row], body: bytes) -> str:
         """Name the batch by its rows and their bytes: ids alone stand for others in a copy."""
         names = f"{self._owner.uuid}-{rows[0].id}-{rows[-1].id}-{len(rows)}"
-        return f"{names}-{_hash_of(rows)}"
+        return f"{names}-{_hash_of(body)}"
 
 
-def _hash_of(rows: Sequence[Row]) -> str:
-    return hashlib.sha256(body_of(rows)).hexdigest()[:_HASH_DIGITS]
+def _hash_of(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:_HASH_DIGITS]
 
 
-def _is_key_of(key: str, rows: Sequence[Row]) -> bool:
+def _is_key_of(key: str, body: bytes) -> bool:
     """Whether a key is that of these bytes; those of the first versions do not say."""
     digits = key.rpartition("-")[2]
-    return len(digits) != _HASH_DIGITS or digits == _hash_of(rows)
+    return len(digits) != _HASH_DIGITS or digits == _hash_of(body)
+
+
+def _perhaps_wrong(rows: Sequence[Row], now: Moment) -> list[Row]:
+    """Those whose times may have to be corrected, by one look at the clocks for all."""
+    if now.uptime is None:
+        return []
+    ahead, boot = now.wall - now.uptime, now.boot
+    return [
+        row
+        for row in rows
+        if row.uptime is not None
+        and row.boot == boot
+        and not abs(row.uptime + ahead - row.tracked_at) <= JITTER_SECONDS
+    ]
 
 
 def _set_right(writer: sqlite3.Connection, row: Row, now: Moment) -> Row:

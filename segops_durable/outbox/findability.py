@@ -7,10 +7,9 @@ the error that is raised has the file salvaged.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.outbox.records.rows import Row
+from segops_durable.outbox.records.rows import Row, read_rows
 from segops_durable.outbox.records.schema import QUEUE, SELECT_ROWS
 from segops_durable.outbox.records.walking import out_of_order
 
@@ -43,8 +42,9 @@ def rows_of(writer: sqlite3.Connection, identity: str, tail: str, *parameters: A
         sqlite3.DatabaseError: They are not in the order of their ids.
     """
     sql = f"{SELECT_ROWS} WHERE identity = ?{BY_INDEX if identity else ''}{tail}"
-    rows = [Row.of(found) for found in writer.execute(sql, (identity, *parameters)).fetchall()]
-    if any(row.id >= following.id for row, following in pairwise(rows)):
+    rows = read_rows(writer.execute(sql, (identity, *parameters)).fetchall())
+    ids = [row.id for row in rows]
+    if ids != sorted(set(ids)):
         raise out_of_order()  # and by its id another row would be deleted
     return rows
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _DAMAGED = Letter(Cause.DAMAGED, "the stored bytes do not match their checksum")
 _IS_IT = "_id = ? AND crc IS ? AND timestamp IS ?"
 _DELETE = f"DELETE FROM {QUEUE} WHERE {_IS_IT}"
+_BETWEEN = f"SELECT count(*), total(crc) FROM {QUEUE} WHERE _id BETWEEN ? AND ?"
+_DELETE_BETWEEN = f"DELETE FROM {QUEUE} WHERE _id BETWEEN ? AND ?"
 _IS_THERE = f"SELECT 1 FROM {QUEUE} WHERE {_IS_IT}"
 
 
@@ -33,6 +35,8 @@ def delete_rows(writer: sqlite3.Connection, rows: Sequence[Row]) -> int:
     Raises:
         sqlite3.DatabaseError: One is there, and cannot be deleted.
     """
+    if len(rows) > 1 and _are_all_between(writer, rows):  # one statement takes a third of many
+        return writer.execute(_DELETE_BETWEEN, (rows[0].id, rows[-1].id)).rowcount
     return delete_known(writer, [_known_by(row) for row in rows])
 
 
@@ -42,6 +46,16 @@ def delete_known(writer: sqlite3.Connection, keys: Sequence[RowKey]) -> int:
     if removed < len(keys):
         check_deletion(writer, set(keys))
     return removed
+
+
+def _are_all_between(writer: sqlite3.Connection, rows: Sequence[Row]) -> bool:
+    """Whether rows are there, and no others from the first of them to the last.
+
+    Others in their place would have to have the same sum of checksums, which is as unlikely as
+    one other row that has the same checksum.
+    """
+    found = writer.execute(_BETWEEN, (rows[0].id, rows[-1].id)).fetchone()
+    return bool(found == (len(rows), sum([row.crc for row in rows])))
 
 
 def delete_found(writer: sqlite3.Connection, rows: Sequence[Row]) -> int:
