@@ -5,8 +5,8 @@ they are killed, ended, stopped and started; the server goes away and comes back
 429 and 413, loses answers and requests, drips, and refuses some events for good (400); the disk is
 full, or fails, for a while; and the clock is set by up to a year. At the end all goes well again,
 and a last client sends what is left. Then every event whose `track` had returned must have arrived
-as it was tracked, or be a dead letter if it was refused; duplicates are a batch for each kill and
-each answer that was not heard; and no key may have come with two bodies.
+as it was tracked, or be a dead letter if it was refused; duplicates are a batch for each end of a
+process and each answer that was not heard; and no key may have come with two bodies.
 
 The disk and the clock are those of the processes alone: small libraries (`diskfault.c`,
 `clockshift.c`), loaded before libc. They need Linux, a C compiler, and for the clock Python 3.11,
@@ -107,8 +107,9 @@ class Lane:
         dead = [letter.event for letter in client.dead_letters()]
         client.shutdown()
         acknowledged = life.notes.read_text(encoding="ascii").split() if life.notes.exists() else []
-        kills = self.happened["killed"] * self._options.max_in_flight
-        allowed = (kills + self._recorder.unheard) * BATCH
+        # who ends in time may leave a request behind as well
+        ends = self.happened["killed"] + self.happened["ended"]
+        allowed = (ends * self._options.max_in_flight + self._recorder.unheard) * BATCH
         if life.refusals.exists():
             self.happened["track raised, as the disk failed"] = life.refusals.stat().st_size
         self.happened.update({f"answer: {mood}": n for mood, n in self._weather.met.items()})

@@ -189,14 +189,14 @@ class Bench:
         return timing.each
 
     def _slow_drains(self) -> None:
-        events = max(80, self._size.events // 2)
+        events = max(2, self._size.events // 20) * 20  # full batches only
         has_more = "max_in_flight" in jobs.options()
         for _ in self._rounds("drain over a 100 ms link", 5):
             url = self._slow_link.url
             one = isolated(jobs.drain, url, events, 20, place=self._place)
             self._add("drain-link", _SLOW_LINK_SECONDS / 20 / one.each)
             if has_more:
-                eight = isolated(jobs.drain, url, events * 4, 20, 8, place=self._place)
+                eight = isolated(jobs.drain, url, events * 8, 20, 8, place=self._place)
                 self._add("drain-link-8", _SLOW_LINK_SECONDS / 20 / 8 / eight.each)
 
     def _bulk(self) -> None:

@@ -25,6 +25,7 @@ def draw(document: dict[str, Any], path: Path) -> None:
     mpl.rcParams.update(
         {
             "svg.hashsalt": "segops_durable",  # the same figures make the same file
+            "svg.fonttype": "none",
             "font.size": 9,
             "axes.spines.top": False,
             "axes.spines.right": False,
