@@ -54,7 +54,8 @@ class Reader(io.RawIOBase):
     """Reads from a socket, each time with no more than what is left of the deadline.
 
     Attributes:
-        is_glance: Whether to take only what has come, as the socket is set not to wait.
+        may_hold: Whether the socket may hold what does not show in a poll of it, as TLS does.
+        is_glance: Whether to take only what it holds so, as it is set not to wait.
     """
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
@@ -62,6 +63,7 @@ class Reader(io.RawIOBase):
         self._raw = sock.makefile("rb", buffering=0)  # keeps the socket open until it is closed
         self._deadline = deadline
         self.is_glance = False
+        self.may_hold: bool = hasattr(sock, "pending")
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -73,6 +75,8 @@ class Reader(io.RawIOBase):
 
     def readinto(self, buffer: Buffer, /) -> int | None:
         """Read what comes, while there is time."""
+        if self.is_glance and not self.may_hold:
+            return None
         if not self.is_glance:
             self._deadline.check()
             self._socket.settimeout(self._deadline.remaining)

@@ -154,8 +154,11 @@ def _leave_body(response: requests.Response, body: bytes | None) -> None:
 
 def _headers_of(wire: http.client.HTTPResponse) -> CaseInsensitiveDict[str]:
     """The headers; one that comes twice counts as `requests` has it."""
+    headers: Any = wire.headers
+    if isinstance(headers, CaseInsensitiveDict):  # read by hand
+        return headers
     found: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-    for name, value in wire.headers.items():
+    for name, value in headers.items():
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
@@ -188,6 +191,8 @@ def _has_more(sock: socket.socket | None, stream: io.BufferedReader) -> bool:
         return False
     if isinstance(stream.raw, Reader):
         stream.raw.is_glance = True
+        if not stream.raw.may_hold:
+            return bool(stream.peek(1))
     timeout = sock.gettimeout()
     sock.settimeout(0)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import ssl
 import threading
@@ -133,6 +134,27 @@ def test_what_comes_behind_an_answer_is_nobodys(
     with after_a_good_one(lambda each: numbered(each) + behind) as segops:
         exchange = connect(segops.url)
         assert [answered(exchange, each) for each in "abcd"] == list("abcd")
+        assert segops.connections == 3
+
+
+def test_what_tls_has_unpacked_and_nobody_has_read_is_nobodys(
+    connect: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It comes in one record with an answer that ends where the buffer does: no poll shows it."""
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca"))
+
+    def react(request: Request) -> bytes:
+        room = io.DEFAULT_BUFFER_SIZE - len(numbered(request, pad="x" * 1000)) + 1000
+        whole = numbered(request, pad="x" * room)
+        assert len(whole) == io.DEFAULT_BUFFER_SIZE
+        return whole + GOOD
+
+    with Peer(lambda each: numbered(each) if each.body == b"a" else react(each), tls) as segops:
+        exchange = connect(segops.url)
+        assert [answered(exchange, each) for each in "abcb"] == list("abcb")
         assert segops.connections == 3
 
 
