@@ -67,15 +67,15 @@ class Tracking(Opened):
             StorageError: It could not be stored, or it is unknown whether it was.
             ClosedError: The client is shut down.
         """
-        made = make_event(
-            event,
-            user_id=user_id,
-            event_type=event_type,
-            occurred_at=occurred_at,
-            payload=payload,
-            anonymous_id=anonymous_id,
-        )
-        self._store([made])
+        if event is None:
+            event = {
+                "user_id": user_id,
+                "event_type": event_type,
+                "occurred_at": occurred_at,
+                "payload": payload,
+                "anonymous_id": anonymous_id,
+            }
+        self._store([event if type(event) is dict else make_event(event)])
 
     def track_many(
         self,

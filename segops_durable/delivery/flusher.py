@@ -138,9 +138,12 @@ class Flusher:
 
     def notice(self, events: int) -> None:
         """Hear of newly stored events; the thread wakes when they fill a batch."""
-        numbers = [next(self._tracked) - self._counted for _ in range(events)]
+        first = last = 0
+        for _ in range(events):
+            last = next(self._tracked) - self._counted
+            first = first or last
         # once for each batch: a wake-up costs all writers
-        if numbers and numbers[0] <= self._pace.minimum <= numbers[-1]:
+        if first <= self._pace.minimum <= last:
             self._is_full = True
             self._bell.ring()
         if not self.is_running and time.monotonic() >= self._start_again_at:

@@ -81,7 +81,7 @@ class Intake:
         person = None if self._users is None else self.person(listener)
         anonymous_id = None if person is None else person.anonymous_id
         now = self._clock.moment()
-        wall, own = now.wall, Moment(now.wall)
+        wall, own = now.wall, now
         encoded: list[bytes] = []
         moments: list[Moment] = []
         for event in self._kept(events) if self.is_screened else events:
@@ -90,6 +90,8 @@ class Intake:
                 raise too_large(self.largest, len(data))
             encoded.append(data)
             time_of_it = event.get("occurred_at") if isinstance(event, dict) else event.occurred_at
+            if time_of_it is not None and own is now:
+                own = Moment(wall)
             moments.append(now if time_of_it is None else own)
         if encoded or checkpoint is not None:
             self.append(encoded, moments, person, checkpoint, listener)
@@ -124,13 +126,14 @@ class Intake:
     ) -> None:
         """Store events that are encoded already, for a person; otherwise as `store`."""
         identity = NO_IDENTITY if person is None else person.identity
-        append = partial(self._outbox.commit.append, encoded, identity, moments, checkpoint)
+        append = self._outbox.commit.append
         try:
-            append()
+            append(encoded, identity, moments, checkpoint)
         except QueueFullError:
             if not self._patience:
                 raise
-            self._append_patiently(append, listener)
+            again = partial(append, encoded, identity, moments, checkpoint)
+            self._append_patiently(again, listener)
         listener.notice(len(encoded))
 
     def person(self, listener: Listener) -> Person | None:

@@ -145,7 +145,7 @@ class GroupCommit:
         with group.finished:  # given back whatever interrupts this, and only once
             try:
                 self._open_group = group
-                self._store.write(partial(self._commit, group), is_append=True)
+                self._store.append(partial(self._commit, group))
             except BaseException as error:
                 group.error = error
                 raise
@@ -178,8 +178,8 @@ class GroupCommit:
         # one row fits in any build of SQLite: its limit is asked for where there are more
         if has_more or (len(rows) > 1 and len(rows) > queue.most_rows):
             self._insert_what_fits(queue, appends)
-        else:
-            queue.insert_all(rows)
+        elif rows:
+            queue.insert(rows)
         group.is_committed = True
 
     def _insert_what_fits(self, queue: EventQueue, appends: Sequence[_Append]) -> None:

@@ -60,7 +60,7 @@ class Clock:
 
     def moment(self) -> Moment:
         """Now, by both clocks."""
-        return Moment(self.time(), _uptime(), _BOOT)
+        return Moment(time.time(), _uptime(), _BOOT)
 
     def sleep(self, stop: threading.Event, seconds: float) -> bool:
         """Wait, and say whether `stop` was set before it was over."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segops_durable.system.descriptors import FileId, file_of
@@ -111,7 +110,7 @@ class FileLock:
         Raises:
             StorageError: What is there is no file of ours: a link, a pipe, a stranger's.
         """
-        if self._file is None or file_of(self._fd) != self._file:
+        if not self._is_ours:
             # not opened yet; or a daemon has closed all descriptors after its fork (POSIX), and
             # ours may be somebody else's file by now, which is neither locked nor closed
             self._open()
@@ -141,8 +140,10 @@ class FileLock:
     def release(self) -> None:
         """Give the lock back, if it is held; as `keep`."""
         if self._file is not None:
-            with suppress(OSError):  # the program has just closed it, and so has given it back
+            try:
                 _unlock(self._fd)
+            except OSError:  # the program has just closed it, and so has given it back
+                return
 
     def close(self) -> None:
         """Close the file, which also gives the lock back. Safe to call twice."""

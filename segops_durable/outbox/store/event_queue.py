@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakSet
@@ -31,7 +32,7 @@ from segops_durable.system.descriptors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from segops_durable.outbox.records.rows import NewRowValues
@@ -86,20 +87,29 @@ class _AsTheyAre:
 
 
 class EventQueue(persistqueue.SQLiteQueue):
-    """persist-queue's FIFO queue, with durable connections and a checked, wider row."""
+    """persist-queue's FIFO queue, with durable connections and a checked, wider row.
+
+    Attributes:
+        writer: The connection that writes, behind the write gate.
+        names: Says how many names the file has; for every commit, so it looks at the writer's
+            descriptors alone. None where the program has closed them; 0 also where the system
+            does not tell.
+        given: An id that is known, outside the file, to have been given.
+        newest_id: What was inserted last.
+        inserted: How many rows were inserted, since both were set to 0.
+    """
 
     _SQL_CREATE = CREATE_QUEUE
     _SQL_INSERT = INSERT_ROW_AFTER
 
     def __init__(self, path: Path, durability: Durability, busy_seconds: float) -> None:
         self._durability = durability
-        self.given: int = 0  # an id that is known, outside the file, to have been given
-        self.newest_id: int = 0  # of what `insert_all` has inserted last
+        self.given: int = 0
+        self.newest_id: int = 0
         self.inserted: int = 0
         self._held = hold(file_id(path))  # before a descriptor of it is opened
         self._getter = self._putter = None  # SQLiteBase.__del__ reads them even after a failure
         self._descriptors: dict[int, FileId] = {}
-        self._writers: dict[int, FileId] = {}
         self._befores: list[list[int]] = []  # what was open before each connection
         try:
             super().__init__(
@@ -113,6 +123,7 @@ class EventQueue(persistqueue.SQLiteQueue):
         except BaseException:
             self.close()
             raise
+        self.writer: sqlite3.Connection = self._putter  # type: ignore[assignment]  # as in `reader`
         for connection in (self.reader, self.writer):
             connection.text_factory = lenient_text  # the base class has set it to str
         self._insert = self._sql_insert  # the base class formats it anew at every use
@@ -127,22 +138,9 @@ class EventQueue(persistqueue.SQLiteQueue):
         return self._getter  # type: ignore[return-value]  # persist-queue types it as None
 
     @property
-    def writer(self) -> sqlite3.Connection:
-        """The connection that writes, behind the write gate."""
-        return self._putter  # type: ignore[return-value]  # persist-queue types it as None
-
-    @property
     def is_lost(self) -> bool:
         """Whether the program has closed our descriptors, which may be other files' by now."""
         return names_of(self._descriptors) is None
-
-    def names(self) -> int | None:
-        """How many names the file has; for every commit, so of the writer's descriptors alone.
-
-        Returns:
-            None where the program has closed them; 0 also where the system does not tell.
-        """
-        return names_of(self._writers)
 
     def close(self) -> None:
         """Close the connections; where they are lost, leave them as they are, for ever.
@@ -155,7 +153,7 @@ class EventQueue(persistqueue.SQLiteQueue):
                 keep_for_ever(each)
             self._getter = self._putter = None
             self._conn = None  # type: ignore[assignment]  # or the base class would close it
-        self._descriptors = self._writers = {}
+        self._descriptors = {}
         try:
             super().close()
         finally:
@@ -163,21 +161,25 @@ class EventQueue(persistqueue.SQLiteQueue):
             let_go(held)
 
     def insert_all(self, rows: Sequence[NewRowValues]) -> None:
-        """Insert rows with one statement; more than `most_rows` with several.
+        """Insert rows, more than `most_rows` with several statements.
 
-        One statement commits them all or none; around several there has to be a transaction.
+        Around these there has to be a transaction.
+        """
+        step = 1 if len(rows) == 1 else self.most_rows
+        for start in range(0, len(rows), step):
+            self.insert(rows[start : start + step])
+
+    def insert(self, rows: Sequence[NewRowValues]) -> None:
+        """Insert rows with one statement, which commits them all or none; `most_rows` at most.
+
         It lets go of the interpreter once, where `executemany` does it for every row, and
         every time another thread may take it: with 16 threads that is a third of the
         throughput.
         """
-        step = 1 if len(rows) == 1 else self.most_rows
-        for start in range(0, len(rows), step):
-            some = rows[start : start + step]
-            more = MORE_ROWS * (len(some) - 1)
-            values = [self.given, *chain.from_iterable(some)]
-            inserted = self._inserter.execute(self._insert + more, values)
-            self.newest_id = inserted.lastrowid or 0
-            self.inserted += len(some)
+        sql = self._insert + MORE_ROWS * (len(rows) - 1)
+        inserted = self._inserter.execute(sql, (self.given, *chain.from_iterable(rows)))
+        self.newest_id = inserted.lastrowid or 0
+        self.inserted += len(rows)
 
     @property
     def most_rows(self) -> int:
@@ -198,9 +200,9 @@ class EventQueue(persistqueue.SQLiteQueue):
         self._descriptors = descriptors_of(all_files, before)
         of_writer = {fd: file for fd, file in self._descriptors.items() if fd not in with_reader}
         shared = {fd: file for fd, file in self._descriptors.items() if file == index}
-        self._writers = dict(
-            sorted({**shared, **of_writer}.items(), key=lambda each: each[1] == self.file)
-        )
+        used = {**shared, **of_writer}
+        in_order = dict(sorted(used.items(), key=lambda each: each[1] == self.file))
+        self.names: Callable[[], int | None] = partial(names_of, in_order)
 
     def _count(self) -> int:
         """Count nothing: the base class would read every page at start-up."""

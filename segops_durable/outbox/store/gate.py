@@ -82,16 +82,17 @@ class WriteGate:
                 if is_mine:
                     may_hold = True
                     try:
-                        self._enter(arrived, seconds)
+                        if self._processes.is_closed or not self._processes.try_acquire():
+                            self._wait(arrived, seconds)
                         return action(*arguments)
                     finally:
-                        self._release()
+                        self._processes.release()
                         may_hold = False
         except BaseException as error:
             # a signal handler (Ctrl-C) raised between the action and the release: the file lock
             # would be held for as long as this process lives, and every other one would wait
             if may_hold:
-                self._threads.run(self._release)
+                self._threads.run(self._processes.release)
             if is_mine or not isinstance(error, RuntimeError):
                 raise
         raise TimeoutError("another thread has kept the lock")
@@ -112,25 +113,21 @@ class WriteGate:
         """Refuse whoever waits, or comes later."""
         self._processes.close()
 
-    def _enter(self, arrived: float, seconds: float | None) -> None:
-        """Take the file lock.
+    def _wait(self, arrived: float, seconds: float | None) -> None:
+        """Wait for the file lock, in two halves, to see whether its holder gets on.
 
         Args:
             arrived: When the caller began to wait for the other threads.
-            seconds: How long to wait for it. Defaults to as long as for any action.
+            seconds: How long to wait for it; None for as long as for any action.
         """
         if self._processes.is_closed:
             raise closed_error()
-        if self._processes.try_acquire():
-            return
         # a thread before this one waited its whole time while this one queued behind it: the
         # holder is stuck, and if each of many threads waited as long, the last would for minutes
         if self._gave_up_at > arrived:
             seconds = 0.0
-        self._wait(self._seconds if seconds is None else seconds)
-
-    def _wait(self, seconds: float) -> None:
-        """Wait for the file lock, in two halves, to see whether its holder gets on."""
+        elif seconds is None:
+            seconds = self._seconds
         before: Holder | None = None
         others = [each for each in tuple(_ALL) if each is not self]
         if any(each.is_held_here(self.path) for each in others):
@@ -144,10 +141,6 @@ class WriteGate:
             before = holder
         self._gave_up_at = time.monotonic()
         raise TimeoutError("another process has kept the lock")
-
-    def _release(self) -> None:
-        if not self._processes.is_closed:
-            self._processes.release()
 
 
 def _gets_on(before: Holder | None, now: Holder | None) -> bool:

@@ -108,7 +108,9 @@ class Ledger:
         newest_id = queue.newest_id
         if queue.inserted != changes or not newest_id or newest_id - changes != self.last_id:
             return False
-        self._write(_LAST_ID, newest_id)
+        self.last_id = newest_id
+        record = _RECORD.pack(self._owner, newest_id)
+        self.gate.keep(_LAST_ID, record + _CHECK.pack(zlib.crc32(record)))
         return True
 
     def is_regular(self, queue: EventQueue, changes: int) -> bool:

@@ -118,8 +118,20 @@ class LiveFile:
         self._ledger.check(queue.reader)
 
     def append(self, action: Callable[[EventQueue], _T]) -> _T:
-        """Run an action that adds rows, and needs not know for certain which file it is."""
-        return self.attempt(action, queue=self._recent())
+        """Run an action that adds rows, where the file was seen at the path a moment ago.
+
+        A file that was deleted, or replaced by another, has no name any more, and its descriptor
+        says so, which is looked at anyway. To look at the path takes three times as long. One that
+        was moved away goes on for that moment under its new name, and has what it is given.
+        """
+        queue = self._queue
+        is_recent = (
+            queue is not None
+            and not self._is_shaky
+            and time.monotonic() < self._look_at
+            and queue.names()
+        )
+        return self.attempt(action, queue=queue if is_recent else None)
 
     def attempt(
         self,
@@ -228,18 +240,6 @@ class LiveFile:
             return queue
         with closing(queue):
             return self._adopt(self._opener.follow(queue))
-
-    def _recent(self) -> EventQueue | None:
-        """The open queue, if it was at the path a moment ago, and its file still has a name.
-
-        A file that was deleted, or replaced by another, has none, and its descriptor says so,
-        which is looked at anyway. To look at the path takes three times as long. One that was
-        moved away goes on for that moment under its new name, and has what it is given.
-        """
-        queue = self._queue
-        if queue is None or self._is_shaky or time.monotonic() >= self._look_at:
-            return None
-        return queue if queue.names() else None
 
     def replace(self, error: sqlite3.Error) -> None:
         """Set the file aside, and go on in a new one with what can be read of it."""

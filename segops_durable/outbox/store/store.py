@@ -104,20 +104,22 @@ class Store:
 
     # Use
 
-    def write(self, action: Callable[[EventQueue], _T], *, is_append: bool = False) -> _T:
-        """Run an action behind the write gate; each of its statements commits by itself.
+    def append(self, action: Callable[[EventQueue], None]) -> None:
+        """As `write`, for what adds rows, as `LiveFile.append`, and has asked `check_writable`."""
+        try:
+            self.gate.run(self._live.append, action)
+        except (OSError, sqlite3.Error) as error:
+            raise storage_error(self.path, "cannot be written", error) from error
 
-        Args:
-            action: Called with the queue.
-            is_append: It only adds rows: where the file was moved away a moment ago, it has them.
+    def write(self, action: Callable[[EventQueue], _T]) -> _T:
+        """Run an action behind the write gate; each of its statements commits by itself.
 
         Raises:
             QueueFullError: The disk is full. Nothing was stored.
             StorageError: SQLite could not write. Whether it is on disk is then unknown.
             ClosedError: The store is closed, or was opened by another process.
         """
-        attempt: Callable[..., _T] = self._live.append if is_append else self._live.attempt
-        return self._behind_gate(attempt, action)
+        return self._behind_gate(lambda: self._live.attempt(action))
 
     def transact(self, action: Callable[[sqlite3.Connection], _T], *, is_vital: bool = False) -> _T:
         """Run an action in a transaction, committed at the end or rolled back.
@@ -220,8 +222,9 @@ class Store:
             StorageError: A signal handler interrupted a commit on this very thread, which it
                 would wait for without end; or a read, which a commit may wait for.
         """
-        self.check_open()
-        if self._is_interrupted():
+        if self._closed or self._pid != os.getpid():
+            self.check_open()
+        if self.gate.is_mine() or self._live.is_read_here():
             raise interrupted_error(self.path)
 
     def close(self, timeout: float = 5.0) -> None:
@@ -277,10 +280,10 @@ class Store:
 
     # Behind the gate
 
-    def _behind_gate(self, action: Callable[..., _T], *arguments: object) -> _T:
+    def _behind_gate(self, action: Callable[[], _T]) -> _T:
         self.check_writable()
         try:
-            return self.gate.run(action, *arguments)
+            return self.gate.run(action)
         except (OSError, sqlite3.Error) as error:
             raise storage_error(self.path, "cannot be written", error) from error
 
