@@ -1,16 +1,17 @@
 """Group commit: one fsync for all the threads that wait for one.
 
 The first thread to arrive opens a group and leads it: it waits for the write gate, and
-whoever arrives meanwhile joins. Past the gate it closes the group, commits all its rows in
-one transaction, and lets the others go on. They wake one another in a chain, each as the
-one before it gets going: waking them all at once makes them fight for the interpreter and
-costs a quarter of the throughput.
+whoever arrives meanwhile joins. Past the gate it lets those come who were let go just before,
+closes the group, commits all its rows in one transaction, and lets the others go on. They
+wake one another in a chain, each as the one before it gets going: waking them all at once
+makes them fight for the interpreter and costs a quarter of the throughput.
 """
 
 from __future__ import annotations
 
 import copy
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,15 +44,21 @@ if TYPE_CHECKING:
 
 MAX_GROUP_ROWS = 256
 
+_SLOW_SECONDS = 0.001
+"""How long a commit takes where its group is waited for: an SD card, not an SSD."""
+_PATIENCE, _STEP = 1 / 4, 1 / 32
+"""How long then, at most, and from one look to the next; in commits."""
+
 
 class _Append:
     """The rows of one call: stored all or none."""
 
-    __slots__ = ("also", "error", "is_taken", "rows")
+    __slots__ = ("also", "error", "is_taken", "rows", "thread")
 
     def __init__(self, rows: Sequence[NewRowValues], also: Also | None = None) -> None:
         self.rows = rows
         self.also = also
+        self.thread = threading.get_ident()
         self.is_taken = False  # by the leader, into the transaction
         self.error: SegOpsError | None = None
 
@@ -91,6 +98,8 @@ class GroupCommit:
         self._clock = clock
         self._recount = Recount()
         self._open_group: _Group | None = None
+        self._crowd: set[int] = set()  # the threads of the last group
+        self._seconds = 0.0  # how long its commit took
 
     def append(
         self,
@@ -167,12 +176,17 @@ class GroupCommit:
             raise self._for_this_thread(group.error)
 
     def _commit(self, group: _Group, queue: EventQueue) -> None:
+        if len(group.appends) > 1 or len(self._crowd) > 1:
+            self._gather(group)
         self._close(group)
+        began = time.monotonic()
         appends = tuple(group.appends)
+        crowd: set[int] = set()
         rows: list[NewRowValues] = []
         has_more = self._has_caps
         for append in appends:
             append.is_taken = True
+            crowd.add(append.thread)
             rows += append.rows
             has_more = has_more or append.also is not None
         # one row fits in any build of SQLite: its limit is asked for where there are more
@@ -181,6 +195,22 @@ class GroupCommit:
         elif rows:
             queue.insert(rows)
         group.is_committed = True
+        self._crowd, self._seconds = crowd, time.monotonic() - began
+
+    def _gather(self, group: _Group) -> None:
+        """Let threads join that were let go with the last group, and are about to come again.
+
+        They wait for the interpreter, which this thread hands over once. Where a commit takes so
+        long that it is nothing against it, they are waited for as long as some come.
+        """
+        time.sleep(0)
+        if self._seconds < _SLOW_SECONDS:
+            return
+        end = time.monotonic() + self._seconds * _PATIENCE
+        before, here = 0, {each.thread for each in tuple(group.appends)}
+        while before < len(here) and not self._crowd <= here and time.monotonic() < end:
+            time.sleep(self._seconds * _STEP)
+            before, here = len(here), {each.thread for each in tuple(group.appends)}
 
     def _insert_what_fits(self, queue: EventQueue, appends: Sequence[_Append]) -> None:
         """Store the calls for which there is room, in one transaction."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,37 @@ def test_many_threads_share_commits_and_every_row_is_there(
     for thread_number in range(8):  # each thread's own order is kept
         mine = [row.data for row in rows if b'"t":%d,' % thread_number in row.data]
         assert mine == sorted(mine, key=lambda data: int(data.split(b":")[-1][:-1]))
+
+
+def test_threads_that_were_let_go_together_share_the_next_commit_where_commits_take_long(
+    open_outbox: Callable[..., Outbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = open_outbox()
+    commit = outbox.commit
+    started = threading.Event()
+
+    def work() -> None:
+        started.set()
+        leads.wait(20)
+        commit.append(events(1, first=1))
+
+    leads, other = threading.Event(), threading.Thread(target=work)
+    other.start()
+    started.wait(20)
+    assert other.ident is not None
+    commit._crowd, commit._seconds = {threading.get_ident(), other.ident}, 0.01
+
+    def let_the_other_come(seconds: float) -> None:
+        group = commit._open_group
+        while seconds and group is not None and len(group.appends) < 2:
+            leads.set()
+
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=let_the_other_come)
+    monkeypatch.setattr("segops_durable.outbox.commit.time", clock)
+    commit.append(events(1))
+    assert commit._crowd == {threading.get_ident(), other.ident}
+    other.join(20)
+    assert outbox.waiting.counts().pending == 2
 
 
 def test_a_failed_commit_is_told_to_every_thread_that_waited_for_it(
