@@ -20,6 +20,12 @@ def track(client: SegOpsClient, count: int, first: int = 0) -> None:
     client.track_many(numbered(count, first))
 
 
+def leave(client: SegOpsClient) -> None:
+    """End a client without an effort to send; its thread, and its place as sender, are gone."""
+    client.shutdown(0)
+    assert client._delivery.current.flusher.stop(30), "the thread that sends has not ended"
+
+
 def numbers(sandbox: Sandbox) -> list[int]:
     """What the sandbox accepted, in order."""
     return [row["event"]["payload"]["n"] for row in sandbox.events()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from support.events import numbered
+from support.events import leave, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ def strand(
     client = make_client(**chosen)
     for each in numbered(count, first):
         client.track(each)
-    client.shutdown(0)
+    leave(client)
     return client._outbox.path
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segops_durable import SegOpsClient
-from support.events import numbered
+from support.events import leave, numbered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ def test_ctrl_c_twice_leaves_no_traceback(name: str, sandbox: Sandbox, tmp_path:
         sandbox.url, "sk_test", queue_path=queue_path, on_error=lambda _error: None
     )
     client.track_many(numbered(2000))
-    client.shutdown(0)
+    leave(client)
     sandbox.start()
     sandbox.faults(delay=0.2)
     environment = {

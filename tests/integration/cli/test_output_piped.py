@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segops_durable import SegOpsClient
+from support.events import leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,7 @@ def piped(tmp_path: Path, sandbox: Sandbox) -> Piped:
         client.track_many(
             {"user_id": "u", "event_type": "x", "payload": {"why": LONG}} for _ in range(3)
         )
-        client.shutdown(0)
+        leave(client)
         sandbox.start()
     return made
 

@@ -19,7 +19,7 @@ from segops_durable import (
     SegOpsClient,
     State,
 )
-from support.events import numbers, track
+from support.events import leave, numbers, track
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,7 +257,7 @@ def test_the_default_queue_is_in_the_state_directory_and_leftovers_are_named(
     sandbox.faults(status=503)
     first = make_client("sk_old", queue_path=None, max_retries=0)
     track(first, 2)
-    first.shutdown(0)
+    leave(first)
     assert list(default_directory.glob("outbox-*.db"))
     make_client("sk_new", queue_path=None)
     assert "2 events wait in" in caplog.text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from segops_durable import DamagedOutboxError, State
 from support.damaged import fill_with_noise
-from support.events import numbers, track
+from support.events import leave, numbers, track
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_a_disk_that_fails_the_note_that_an_incident_was_told_ends_no_thread(
             has_failed_often.set()
         raise sqlite3.OperationalError("database or disk is full")
 
-    make_client().shutdown(0)
+    leave(make_client())
     fill_with_noise(queue_path)
     told: list[SegOpsError] = []
     with monkeypatch.context() as failing:
@@ -66,7 +66,7 @@ def test_a_client_that_ends_on_such_a_disk_lets_others_send(
         has_failed.set()
         raise sqlite3.OperationalError("database or disk is full")
 
-    make_client().shutdown(0)
+    leave(make_client())
     fill_with_noise(queue_path)
     with monkeypatch.context() as failing:
         failing.setattr(NOTE, fail)

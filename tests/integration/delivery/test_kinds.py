@@ -10,6 +10,7 @@ import pytest
 
 from segops_durable import DamagedEventError, KeyKindError, SegOpsClient
 from support.commands import Commands
+from support.events import leave
 from support.kiosk import Kiosk, event
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def test_events_of_a_secret_key_wait_under_a_public_one_and_others_go_on(
     sandbox.stop()
     client = make_client("sk_test", max_retries=0)
     client.track(event("job"))
-    client.shutdown(0)
+    leave(client)
     sandbox.start()
     told: list[SegOpsError] = []
     client = make_client("pk_test", get_user=kiosk.get_user, on_error=told.append)
@@ -152,7 +153,7 @@ def test_events_of_whoever_wait_under_a_secret_key(
     sandbox.stop()
     client = make_client("pk_test", get_user=nobody_knows, max_retries=0)
     client.track(event("?"))
-    client.shutdown(0)
+    leave(client)
     sandbox.start()
     client = make_client("sk_test")
     assert client.flush(timeout=10).blocked

@@ -14,7 +14,7 @@ import pytest
 
 from segops_durable import ConfigurationError, KeyKindError, SegOpsClient
 from segops_durable.outbox import Cause, Letter, Settlement
-from support.events import numbered, numbers
+from support.events import leave, numbered, numbers
 from support.kiosk import Kiosk, event
 from support.outboxes import events, spoil, take
 from support.stranded import TYPO, strand, use
@@ -59,7 +59,7 @@ def test_batches_in_flight_users_letters_and_jobs_are_adopted_as_they_are(
     kiosk.user = None
     old.track_many([event(None, 3)], checkpoint=("job", {"line": 7}))
     visitor = old.anonymous_id
-    old.shutdown(0)
+    leave(old)
     sandbox.faults()
     commands.env["SEGOPS_API_KEY"] = "pk_new"
     assert commands.json("adopt", str(old._outbox.path), "--yes")["dead"] == 1
@@ -91,7 +91,7 @@ def test_a_job_that_has_gone_on_here_keeps_its_place(
 ) -> None:
     old = make_client(api_url=TYPO, queue_path=None, max_retries=0)
     old.track_many(numbered(1), checkpoint=("job", 1))
-    old.shutdown(0)
+    leave(old)
     new = make_client(queue_path=None)
     new.track_many(numbered(1, 1), checkpoint=("job", 2))
     commands("adopt", "--yes")

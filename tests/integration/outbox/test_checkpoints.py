@@ -19,7 +19,7 @@ from segops_durable import (
     StorageError,
 )
 from segops_durable.outbox.records import schema
-from support.events import numbered
+from support.events import leave, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_a_position_is_read_back_also_after_a_restart(
         assert client.track_many(numbered(3), checkpoint=("job", position)) == 3
         assert client.checkpoint("job") == position
     client.track_many([], checkpoint=("other", 1))
-    client.shutdown(0)
+    leave(client)
     again = make_client()
     assert (again.checkpoint("job"), again.checkpoint("other")) == (0, 1)
     assert again.stats().pending == 15

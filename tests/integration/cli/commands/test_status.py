@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segops_durable.outbox import Outbox
-from support.events import numbered
+from support.events import leave, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_status_says_who_sends_and_how_it_goes(
     assert (sender["pid"], sender["state"]) == (os.getpid(), "unauthorised")
     assert "revoked" in sender["last_error"]
     assert "revoked" in commands("status").stdout
-    client.shutdown(0)
+    leave(client)
     assert commands.json("status")["sender"] is None
 
 

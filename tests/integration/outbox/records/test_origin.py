@@ -18,7 +18,7 @@ from segops_durable import (
 )
 from segops_durable.outbox.records import machine
 from support.commands import Commands
-from support.events import numbered
+from support.events import leave, numbered
 from support.machines import FakeMachine
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def track(client: SegOpsClient, number: int) -> None:
 @pytest.fixture
 def image(make_client: Callable[..., SegOpsClient], queue_path: Path) -> Path:
     """An outbox that was opened once, with nothing in it."""
-    make_client().shutdown(0)
+    leave(make_client())
     return queue_path
 
 
@@ -218,7 +218,7 @@ def test_a_file_that_was_salvaged_is_no_copy(
     assert client.flush(timeout=10).ok
     assert any(isinstance(each, DamagedOutboxError) for each in told)
     assert not any(isinstance(each, CopiedOutboxError) for each in told)
-    client.shutdown(0)
+    leave(client)
     assert use(make_client, image) == (visitor, [])
 
 
