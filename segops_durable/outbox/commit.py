@@ -27,6 +27,7 @@ from segops_durable.outbox.checkpoints import setting
 from segops_durable.outbox.records.rows import new_rows
 from segops_durable.outbox.records.tally import Recount
 from segops_durable.outbox.store.complaints import interrupted_error
+from segops_durable.outbox.store.event_queue import FEW_ROWS
 from segops_durable.outbox.store.log_size import cut_log, log_excess
 from segops_durable.system.clock import Moment
 
@@ -189,9 +190,13 @@ class GroupCommit:
             crowd.add(append.thread)
             rows += append.rows
             has_more = has_more or append.also is not None
-        # one row fits in any build of SQLite: its limit is asked for where there are more
-        if has_more or (len(rows) > 1 and len(rows) > queue.most_rows):
+        if has_more:
             self._insert_what_fits(queue, appends)
+        # one row fits in any build of SQLite: its limit is asked for where there are more
+        elif len(rows) > FEW_ROWS or (len(rows) > 1 and len(rows) > queue.most_rows):
+            queue.writer.execute("BEGIN IMMEDIATE")
+            queue.insert_all(rows)
+            queue.writer.execute("COMMIT")
         elif rows:
             queue.insert(rows)
         group.is_committed = True

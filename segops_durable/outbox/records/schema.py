@@ -42,6 +42,11 @@ INSERT_ROW_AFTER = INSERT_ROW.replace(_NEXT_ROW, _next_id(QUEUE, "last_id", "?")
 MORE_ROWS = f", (NULL, {_marks(ROW)})"
 """What each further row adds to it; SQLite gives it the id after the largest that is there."""
 
+INSERT_NEXT = f"INSERT INTO {QUEUE} ({', '.join(ROW)}) VALUES ({_marks(ROW)})"
+"""A row behind one that was inserted in the same transaction, and has the largest id."""
+MORE_NEXT = f", ({_marks(ROW)})"
+"""What each further row adds to it."""
+
 INSERT_ROW_AS = (
     f"INSERT OR IGNORE INTO {QUEUE} (_id, {', '.join(ROW)})"
     f" VALUES (coalesce(?, {_NEXT_ROW}), {_marks(ROW)})"

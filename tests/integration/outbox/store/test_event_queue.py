@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from segops_durable.outbox.store.event_queue import _limits_of_build
+from segops_durable import StorageError
+from segops_durable.outbox import Take
+from segops_durable.outbox.records.rows import Settlement
+from segops_durable.outbox.store.event_queue import FEW_ROWS, _limits_of_build
+from support.damaged import open_outbox
 from support.events import numbered, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
@@ -50,3 +56,46 @@ def test_where_nothing_tells_the_limits_those_of_the_build_hold() -> None:
         connection.execute(f"SELECT 1 WHERE 1 IN ({marks}, ?)", [1] * (variables + 1))
     assert text >= 1_000_000
     connection.close()
+
+
+def test_ids_go_on_where_they_were_however_many_rows_are_stored_at_once(
+    queue_path: Path,
+) -> None:
+    outbox, other = open_outbox(queue_path), open_outbox(queue_path)
+    ids: list[int] = []
+    stored: list[bytes] = []
+    for number, count in enumerate((1, FEW_ROWS, FEW_ROWS + 1, 1200, 1, 2500, FEW_ROWS + 1)):
+        some = [b'{"n":"%d-%d"}' % (number, row) for row in range(count)]
+        (outbox, other)[number % 2].commit.append(some)
+        batch = outbox.batches.take(Take(500)).batch
+        while batch is not None:  # so that none is left, and no row tells the ids before it
+            ids += [row.id for row in batch.rows]
+            stored += [row.data for row in batch.rows]
+            settled = outbox.batches.settle(Settlement(batch, len(batch.rows)), Take(500))
+            batch = settled.batch
+        assert stored[-count:] == some
+    assert ids == list(range(1, len(stored) + 1))
+    assert outbox.waiting.counts().accepted_total == len(stored)
+    outbox.close()
+    other.close()
+
+
+def test_rows_of_a_transaction_that_fails_are_all_not_there(queue_path: Path) -> None:
+    outbox = open_outbox(queue_path)
+    outbox.commit.append([b'{"n":"before"}'])
+    with closing(sqlite3.connect(queue_path)) as file:
+        file.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON queue_outbox"
+            " WHEN NEW.data = CAST('{\"n\":1500}' AS BLOB)"
+            " BEGIN SELECT RAISE(FAIL, 'refused'); END"
+        )
+        file.commit()
+    with pytest.raises(StorageError, match="refused"):
+        outbox.commit.append([b'{"n":%d}' % number for number in range(2000)])
+    with closing(sqlite3.connect(queue_path)) as file:
+        file.execute("DROP TRIGGER refuse")
+        file.commit()
+        assert file.execute("SELECT count(*) FROM queue_outbox").fetchone() == (1,)
+    outbox.commit.append([b'{"n":"after"}'] * 30)
+    assert outbox.waiting.counts().pending == 31
+    outbox.close()
