@@ -20,6 +20,7 @@ from segops_durable.errors import (
 )
 from segops_durable.identity import name_of
 from segops_durable.system.clock import Clock
+from segops_durable.system.on_demand import loading
 
 if TYPE_CHECKING:
     import os
@@ -152,7 +153,8 @@ class SegOpsClient(Tracking, Administration):
 
     def _start(self, options: Options) -> None:
         # all that keeps an event is loaded here, and not with the package, nor when it is needed
-        from segops_durable.client import opening  # noqa: PLC0415 - see above
+        with loading():
+            from segops_durable.client import opening  # noqa: PLC0415 - see above
 
         path = options.queue_path or opening.find_outbox(
             options.outbox_path, options.api_url, options.key_fingerprint

@@ -19,6 +19,7 @@ from segops_durable.errors import ConfigurationError
 from segops_durable.errors.plain_text import shown
 from segops_durable.errors.redaction import without_user
 from segops_durable.system.hosts import is_loopback
+from segops_durable.system.on_demand import loading
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -76,7 +77,8 @@ def normal_url(text: str) -> str:
 
 
 def _normal(parts: SplitResult) -> str:
-    import requests  # noqa: PLC0415 - takes the most of an import, and is for clients that open
+    with loading():
+        import requests  # noqa: PLC0415 - takes long, and is for clients that are opened
 
     prepared = requests.Request("POST", parts._replace(query="", fragment="").geturl()).prepare()
     found = urlsplit(str(prepared.url))

@@ -6,12 +6,15 @@ stores is loaded when a client is opened, and what reads files when one is impor
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 def on_demand(
@@ -36,3 +39,36 @@ def on_demand(
         return sorted({*vars(sys.modules[face]), *homes})
 
     return find, names
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Have the forks of other threads wait while something is loaded when the program runs.
+
+    A child would else wait for ever for what is half loaded, as whoever loads it is not there.
+    """
+    with _LOADING[0]:
+        yield
+
+
+_LOADING = [threading.RLock()]
+
+
+def _wait_for_its_end() -> None:
+    _LOADING[0].acquire()
+
+
+def _go_on() -> None:
+    _LOADING[0].release()
+
+
+def _begin_anew() -> None:
+    _LOADING[0] = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(
+        before=_wait_for_its_end,
+        after_in_parent=_go_on,
+        after_in_child=_begin_anew,
+    )

@@ -203,3 +203,53 @@ def test_nothing_is_loaded_any_more_once_a_client_is_open(tmp_path: Path) -> Non
     assert told["asked"] == []
     assert told["raised"]
     assert {"DamagedOutboxError", "RefusedError", "UnreachableError"} <= set(told["heard"])
+
+
+FORKED_MEANWHILE = """
+import os, signal, sys, threading
+from segops_durable import SegOpsClient
+
+url, path, late = sys.argv[1:]
+reached, go_on = threading.Event(), threading.Event()
+
+
+class Dawdling:
+    def find_spec(self, name, path=None, target=None):
+        if name == late and threading.current_thread() is opening:
+            reached.set()
+            go_on.wait()
+
+
+def open_client(name):
+    client = SegOpsClient(url, "sk_test", queue_path=os.path.join(path, name))
+    client.track(user_id="u", event_type="e")
+    return client.shutdown(60)
+
+
+sys.meta_path.insert(0, Dawdling())
+opening = threading.Thread(target=open_client, args=("parent.db",))
+opening.start()
+reached.wait()
+threading.Timer(0.3, go_on.set).start()  # long after the fork has begun, or has waited
+child = os.fork()
+if not child:
+    signal.alarm(60)  # a child that hangs ends, and tells
+    os._exit(not open_client("child.db").ok)
+opening.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("late", ["requests.adapters", "persistqueue.sqlqueue"])
+def test_a_fork_while_another_thread_opens_the_first_client_leaves_a_child_that_can(
+    tmp_path: Path, late: str
+) -> None:
+    with Peer(lambda _request: answer(202, {"queued": 1, "skipped": 0})) as segops:
+        status = subprocess.run(
+            [sys.executable, "-c", FORKED_MEANWHILE, segops.url, tmp_path, late],
+            check=False,
+            timeout=2 * LONG_SECONDS,
+        ).returncode
+        assert status == 0
+        assert len(segops.requests) == 2
