@@ -194,7 +194,10 @@ class Opener:
 
     def _may_be_older(self) -> bool:
         with opened(self._path) as file:
-            return 0 < user_version(file.read(SIZE)) < SCHEMA_VERSION
+            version = user_version(file.read(SIZE))
+        # a new file has none in its header until its log was moved into it
+        is_new = not version and not companions(self._path)[0].exists()
+        return version < SCHEMA_VERSION and not is_new
 
     def _tell_of(self, news: list[Incident]) -> None:
         for each in news:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -126,3 +127,16 @@ def test_a_file_that_others_have_open_stays_one_that_older_versions_give_no_id_i
     outbox.close()
     assert open_outbox().waiting.peek(9)[0].id == 36
     assert version_and_sequence(queue_path)[0] == SCHEMA_VERSION
+
+
+def test_a_file_whose_version_is_in_its_log_alone_goes_on_likewise(
+    open_outbox: Callable[..., Outbox], queue_path: Path, tmp_path: Path
+) -> None:
+    open_outbox().commit.append(events(2))
+    make_older(queue_path)
+    left = tmp_path / "left.db"  # as by a process that was killed
+    for end in ("", "-wal"):
+        shutil.copy(f"{queue_path}{end}", f"{left}{end}")
+    outbox = open_outbox(left)
+    assert version_and_sequence(left) == (SCHEMA_VERSION, [(2,)])
+    assert drain(outbox) == events(2)
