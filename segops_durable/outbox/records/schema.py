@@ -7,6 +7,8 @@ end is what makes each version of the tables out of the one before.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 QUEUE = "queue_outbox"
 """The table that persist-queue makes: its `queue_` prefix and our queue's name."""
 
@@ -46,6 +48,20 @@ INSERT_NEXT = f"INSERT INTO {QUEUE} ({', '.join(ROW)}) VALUES ({_marks(ROW)})"
 """A row behind one that was inserted in the same transaction, and has the largest id."""
 MORE_NEXT = f", ({_marks(ROW)})"
 """What each further row adds to it."""
+
+
+@lru_cache(maxsize=16)
+def insert_next_alike(count: int) -> str:
+    """Insert so many rows that have all in common but their data and checksums.
+
+    The first four parameters are what they have in common, in the order of the columns.
+    """
+    rows = [f"(?{5 + 2 * row}, ?1, ?{6 + 2 * row}, ?2, ?3, ?4)" for row in range(count)]
+    return f"INSERT INTO {QUEUE} ({', '.join(ROW)}) VALUES {', '.join(rows)}"
+
+
+MOST_ROW_TEXT = len(", (?99999, ?1, ?99999, ?2, ?3, ?4)")
+"""Characters that a row takes in any of these statements."""
 
 INSERT_ROW_AS = (
     f"INSERT OR IGNORE INTO {QUEUE} (_id, {', '.join(ROW)})"

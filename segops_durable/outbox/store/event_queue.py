@@ -13,7 +13,7 @@ import sqlite3
 import sys
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
 
 import persistqueue
@@ -27,7 +27,9 @@ from segops_durable.outbox.records.schema import (
     INSERT_ROW_AFTER,
     MORE_NEXT,
     MORE_ROWS,
+    MOST_ROW_TEXT,
     ROW,
+    insert_next_alike,
 )
 from segops_durable.outbox.store.boundary import Connection, lenient_text
 from segops_durable.outbox.store.log_size import USUAL_LOG_BYTES
@@ -82,6 +84,24 @@ def _limits_of_build(connection: sqlite3.Connection) -> tuple[int, int]:
     by_default = _NEW_VARIABLES if has_many else _OLD_VARIABLES
     variables = int(said.get("MAX_VARIABLE_NUMBER", by_default))
     return variables, int(said.get("MAX_SQL_LENGTH", 1_000_000))
+
+
+def _inserting(rows: Sequence[NewRowValues]) -> tuple[str, list[Any]]:
+    """What inserts rows behind others, and its parameters.
+
+    `sqlite3` looks for an adapter of each value that is None or bytes, which takes as long as the
+    rest of a row. So data is given as a bytearray, and what rows have in common once.
+    """
+    width, count = len(ROW), len(rows)
+    values: list[Any] = [*chain.from_iterable(rows)]
+    data, crcs = values[0::width], values[2::width]
+    stamps = [values[column::width] for column in (1, 3, 4, 5)]
+    if all(each.count(each[0]) == count for each in stamps):
+        values = [each[0] for each in stamps] + [None] * (2 * count)
+        values[4::2], values[5::2] = map(bytearray, data), crcs
+        return insert_next_alike(count), values
+    values[0::width] = map(bytearray, data)
+    return INSERT_NEXT + MORE_NEXT * (count - 1), values
 
 
 class _AsTheyAre:
@@ -181,8 +201,7 @@ class EventQueue(persistqueue.SQLiteQueue):
         most = self.most_rows if len(rows) > 1 else 1
         for start in range(1, len(rows), most):
             some = rows[start : start + most]
-            sql = INSERT_NEXT + MORE_NEXT * (len(some) - 1)
-            inserted = self._inserter.execute(sql, [*chain.from_iterable(some)])
+            inserted = self._inserter.execute(*_inserting(some))
             self.newest_id = inserted.lastrowid or 0
             self.inserted += len(some)
 
@@ -206,7 +225,7 @@ class EventQueue(persistqueue.SQLiteQueue):
             text = self.writer.getlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH)
         else:
             variables, text = _limits_of_build(self.writer)
-        by_text = 1 + (text - len(self._insert)) // len(MORE_ROWS)
+        by_text = 1 + (text - len(self._insert)) // MOST_ROW_TEXT
         return max(1, min(_MOST_ROWS, (variables - 1) // len(ROW), by_text))
 
     def _find_descriptors(self, path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from segops_durable import StorageError
 from segops_durable.outbox import Take
-from segops_durable.outbox.records.rows import Settlement
+from segops_durable.outbox.records.rows import Settlement, new_row
 from segops_durable.outbox.store.event_queue import FEW_ROWS, _limits_of_build
+from segops_durable.system.clock import Moment
 from support.damaged import open_outbox
 from support.events import numbered, numbers
 
@@ -98,4 +99,32 @@ def test_rows_of_a_transaction_that_fails_are_all_not_there(queue_path: Path) ->
         assert file.execute("SELECT count(*) FROM queue_outbox").fetchone() == (1,)
     outbox.commit.append([b'{"n":"after"}'] * 30)
     assert outbox.waiting.counts().pending == 31
+    outbox.close()
+
+
+@pytest.mark.parametrize("identity", ["", "user:änn"])
+@pytest.mark.parametrize(
+    "moments",
+    [
+        [Moment(1.8e9, 7.5, 1 << 47)] * 200,
+        [Moment(1.8e9)] * 200,
+        [Moment(1.8e9), Moment(1.8e9, 7.5, 3)] * 100,
+        [Moment(1.8e9 + number, float(number), number) for number in range(200)],
+        [Moment(1.8e9)] * 199 + [Moment(1.8e9, 7.5, 3)],
+    ],
+    ids=["of one moment", "with times of their own", "of two moments", "of many", "but the last"],
+)
+def test_each_of_many_rows_is_what_it_is_alone(
+    queue_path: Path, moments: list[Moment], identity: str
+) -> None:
+    outbox = open_outbox(queue_path)
+    events = [b'{"n":%d}' % number for number in range(len(moments))]
+    outbox.commit.append(events, identity, moments)
+    with closing(sqlite3.connect(queue_path)) as file:
+        columns = "data, timestamp, crc, identity, uptime, boot"
+        found = file.execute(f"SELECT {columns} FROM queue_outbox ORDER BY _id").fetchall()
+    assert found == [
+        new_row(data, moment, identity) for data, moment in zip(events, moments, strict=True)
+    ]
+    assert {type(row[0]) for row in found} == {bytes}
     outbox.close()
