@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import threading
-
     from segops_durable.system.clock import Clock
 
 
@@ -24,13 +23,15 @@ class Pacer:
         self._stop = stop
         self._clock = clock
         self._next = clock.monotonic()
+        self._turn = threading.Lock()  # over several connections several threads wait
 
     def wait_for_turn(self) -> bool:
         """Wait until a request may be made; False if `stop` came first."""
         if not self._spacing:
             return True
-        wait = self._next - self._clock.monotonic()
-        if wait > 0 and self._clock.sleep(self._stop, wait):
-            return False
-        self._next = max(self._next, self._clock.monotonic()) + self._spacing
-        return True
+        with self._turn:
+            wait = self._next - self._clock.monotonic()
+            if wait > 0 and self._clock.sleep(self._stop, wait):
+                return False
+            self._next = max(self._next, self._clock.monotonic()) + self._spacing
+            return True

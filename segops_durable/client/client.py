@@ -80,6 +80,10 @@ class SegOpsClient(Tracking, Administration):
         max_retry_after: Seconds that a ``Retry-After`` may ask for at most. Defaults to 3600.
         max_requests_per_minute: Requests a minute at most, spaced evenly, to stay below a rate
             limit. Defaults to None: no limit.
+        max_in_flight: Batches that may be on their way at once, each over a connection of its
+            own, 1 to 64: for a backlog over a slow link. A crash may repeat so many of them, and
+            they may arrive in another order. For a secret key, without an `http_session`.
+            Defaults to 1.
         shutdown_timeout: Seconds for the last effort at shutdown. Defaults to 5.
         http_session: A `requests.Session` to send with, e.g. for client certificates. Defaults
             to a new one.
@@ -116,6 +120,7 @@ class SegOpsClient(Tracking, Administration):
         max_retries: int = 3,
         max_retry_after: float = 3600.0,
         max_requests_per_minute: int | None = None,
+        max_in_flight: int = 1,
         shutdown_timeout: float = 5.0,
         http_session: requests.Session | None = None,
         allow_insecure: bool = False,

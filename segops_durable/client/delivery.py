@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from segops_durable.api import Exchange, Handshake, Transport
     from segops_durable.delivery import Flusher, Flushing, Reporter, Sender
     from segops_durable.errors import SegOpsError
@@ -14,9 +16,9 @@ class Delivery:
     """The parts between an outbox and SegOps; `wiring.delivery_of` puts them together.
 
     Args:
-        exchange: Makes the requests.
+        exchanges: Make the requests: one for each connection.
         handshake: Where session tokens come from; None under a secret key.
-        transport: Sends a batch.
+        transports: Send a batch each.
         report: Where errors go.
         sender: Runs a round.
         flusher: The thread that has it run.
@@ -26,16 +28,16 @@ class Delivery:
     def __init__(
         self,
         *,
-        exchange: Exchange,
+        exchanges: Sequence[Exchange],
         handshake: Handshake | None,
-        transport: Transport,
+        transports: Sequence[Transport],
         report: Reporter,
         sender: Sender,
         flusher: Flusher,
         flushing: Flushing,
     ) -> None:
-        self._exchange = exchange
-        self._transport = transport
+        self._exchanges = exchanges
+        self._transports = transports
         self.handshake = handshake
         self.report = report
         self.sender = sender
@@ -58,7 +60,8 @@ class Delivery:
 
     def use_key(self, api_key: str) -> None:
         """Deliver with this key from now on, and try at once."""
-        self._transport.use_key(api_key)
+        for each in self._transports:
+            each.use_key(api_key)
         self.sender.forget_reports()
         self.flusher.request_round()
 
@@ -67,7 +70,8 @@ class Delivery:
 
         Nothing of them is left in errors that were kept, or in the note for other processes.
         """
-        self._exchange.wait_until_it_left()  # or it passed the question before the erasure
+        for each in self._exchanges:
+            each.wait_until_it_left()  # or it passed the question before the erasure
         self.report.forget(name)
         self.flusher.note.leave()
         if self.handshake is not None:
@@ -75,8 +79,11 @@ class Delivery:
 
     def after_fork_in_child(self) -> None:
         """Leave the parent's connections alone; this delivery is not used any more."""
-        self._exchange.after_fork_in_child()
+        for each in self._exchanges:
+            each.after_fork_in_child()
 
     def close(self) -> None:
         """Close the connections; the flusher has to be stopped before."""
-        self._exchange.close()
+        self.sender.close()
+        for each in self._exchanges:
+            each.close()

@@ -99,6 +99,10 @@ class Options:
         max_requests_per_minute: Requests a minute at most, spaced evenly, to stay below a rate
             limit. Session handshakes count. SegOps' own limits are 60 (Free), 300 (Starter) or
             1000 (Business) a minute (public documentation). Defaults to None: no limit.
+        max_in_flight: Batches that may be on their way at once, each over a connection of its
+            own, 1 to 64: for a backlog over a slow link. A crash may repeat so many of them, and
+            they may arrive in another order. For a secret key, without an `http_session`.
+            Defaults to 1.
         shutdown_timeout: Seconds for the last effort at shutdown. Defaults to 5.
         http_session: A `requests.Session` to send with, e.g. for client certificates. With it,
             `timeout` holds for each step of a request: connecting, sending, each read of the
@@ -149,6 +153,7 @@ class Options:
     max_requests_per_minute: int | None = field(
         default=None, metadata={"kind": number_of("requests", 1, is_optional=True)}
     )
+    max_in_flight: int = field(default=1, metadata={"kind": number_of("batches", 1, 64)})
     shutdown_timeout: float = field(default=5.0, metadata={"kind": SECONDS})
     http_session: requests.Session | None = field(default=None, metadata={"kind": OBJECT})
     allow_insecure: bool = field(default=False, metadata={"kind": FLAG})
@@ -159,6 +164,13 @@ class Options:
         url = checked_url(self.api_url, allow_insecure=self.allow_insecure)
         object.__setattr__(self, "api_url", url)
         object.__setattr__(self, "queue_path", checked_path(self.queue_path))
+        if self.max_in_flight > 1 and (self.has_public_key or self.http_session is not None):
+            raise ConfigurationError(
+                "max_in_flight must be 1 with a public key, or with an http_session, "
+                f"got {self.max_in_flight}",
+                field="max_in_flight",
+                hint="Sessions, of users and of requests, are for one thread",
+            )
 
     def __repr__(self) -> str:
         return (

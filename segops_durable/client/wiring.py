@@ -75,18 +75,18 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
         clock: What all waits go by.
     """
     stop = threading.Event()
+    # of several connections one may be told to wait, and the others not be over
+    halt = stop if options.max_in_flight == 1 else threading.Event()
     pace = _pace_of(options)
-    exchange = Exchange(
-        options.api_url,
-        timeout=options.timeout,
-        user_agent=f"segops-durable/{__version__}",
-        session=options.http_session,
-        wait_for_turn=Pacer(options.max_requests_per_minute, stop, clock).wait_for_turn,
-    )
-    handshake = None if users is None else Handshake(exchange, options.api_key, users, clock)
-    transport = Transport(exchange, options.api_key, handshake, outbox.batches.is_whole)
+    exchanges = _exchanges_of(options, halt, clock)
+    handshake = None if users is None else Handshake(exchanges[0], options.api_key, users, clock)
+    transports = [
+        Transport(each, options.api_key, handshake, outbox.batches.is_whole) for each in exchanges
+    ]
     report = Reporter(options.on_error, clock)
-    sender = Sender(outbox, transport, pace, report, users=users, stop=stop, clock=clock)
+    sender = Sender(
+        outbox, transports, pace, report, users=users, stop=stop, halt=halt, clock=clock
+    )
     flusher = Flusher(
         outbox,
         sender,
@@ -97,14 +97,34 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
         clock=clock,
     )
     return Delivery(
-        exchange=exchange,
+        exchanges=exchanges,
         handshake=handshake,
-        transport=transport,
+        transports=transports,
         report=report,
         sender=sender,
         flusher=flusher,
         flushing=Flushing(outbox, sender, flusher, pace),
     )
+
+
+def _exchanges_of(options: Options, halt: threading.Event, clock: Clock) -> list[Exchange]:
+    """One for each connection; a minute has its requests, whichever they go over."""
+    pacer = Pacer(options.max_requests_per_minute, halt, clock)
+    is_alone = options.max_in_flight == 1
+
+    def wait_for_turn() -> bool:
+        return not halt.is_set() and pacer.wait_for_turn() and not halt.is_set()
+
+    return [
+        Exchange(
+            options.api_url,
+            timeout=options.timeout,
+            user_agent=f"segops-durable/{__version__}",
+            session=options.http_session,
+            wait_for_turn=pacer.wait_for_turn if is_alone else wait_for_turn,
+        )
+        for _ in range(options.max_in_flight)
+    ]
 
 
 def _pace_of(options: Options) -> Pace:

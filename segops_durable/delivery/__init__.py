@@ -9,6 +9,8 @@
   (`body_limit`).
 - `attempt` is one batch on its way: its retries, and how it fared (`outcome`). `arrivals`
   knows which batches SegOps may have without our hearing of it.
+- `overlap` is a round over several connections, where a user has asked for some: `lanes` are the
+  threads that send, and the sender's own decides, as ever.
 - `decisions` says what an outcome leads to; it is pure, and so a table can show it.
 - `patience` says which events have waited long enough to be sent in a batch that is not full,
   `backoff` and `pace` how long to wait, and how fast to send.

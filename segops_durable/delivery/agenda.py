@@ -46,6 +46,7 @@ class Agenda:
         round: What holds for the round under way.
         turns: Whose batch goes next, and who is held.
         suspects: The batches that failed, and may be at fault.
+        in_hand: Keys of batches that are on their way, over several connections.
         unsent: Keys of batches that are marked on disk, and have not left this process.
     """
 
@@ -64,6 +65,7 @@ class Agenda:
         self.round: Round = Round()
         self.turns: Turns = Turns(self._kinds.ours, pace.flush_interval, clock)
         self.suspects: Suspects = Suspects(pace.flush_interval, clock)
+        self.in_hand: set[str] = set()
         self.unsent: set[str] = set()
         self._body_limit = BodyLimit(clock)
         self._recalled: tuple[Take, str] | None = None  # what was said last to take a suspect
@@ -106,7 +108,7 @@ class Agenda:
         Args:
             if_full: Only if there is no place for another suspect.
         """
-        suspect = self.suspects.recall(self.turns.is_due, if_full=if_full)
+        suspect = self.suspects.recall(self.turns.is_due, self.in_hand, if_full=if_full)
         if suspect is None:
             return None
         take = self._take_of(suspect.identity)
@@ -161,7 +163,7 @@ class Agenda:
             small_up_to=0 if is_searching else self.round.small_up_to,
             up_to=self.round.up_to,
             max_bytes=self._body_limit.bytes,
-            aside=self.suspects.aside,
+            aside=(*self.suspects.aside, *self.in_hand),
             unsent=self.unsent,
         )
 

@@ -17,6 +17,7 @@ What may be, need not be for ever:
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -70,20 +71,23 @@ class Arrivals:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._doubts: dict[str, _Doubt | None] = {}  # None: it certainly was not accepted
+        self._noting = threading.Lock()  # over several connections several threads note
 
     def note(self, batch: Batch, verdicts: Sequence[Verdict]) -> None:
         """Note how the requests for a batch ended, in one round."""
-        doubt = self._known(batch)
-        if any(each.may_have_arrived for each in verdicts):
-            doubt = _Doubt(self._clock.uptime(), is_of_ours=True)
-        if doubt is not None and verdicts:
-            doubt = doubt.after(verdicts[-1])
-        self._keep(batch.key, doubt)
+        with self._noting:
+            doubt = self._known(batch)
+            if any(each.may_have_arrived for each in verdicts):
+                doubt = _Doubt(self._clock.uptime(), is_of_ours=True)
+            if doubt is not None and verdicts:
+                doubt = doubt.after(verdicts[-1])
+            self._keep(batch.key, doubt)
 
     def note_unsent(self, keys: Sequence[str]) -> None:
         """Note batches that were just made of one that is certain not to have been accepted."""
-        for key in keys:
-            self._keep(key, None)
+        with self._noting:
+            for key in keys:
+                self._keep(key, None)
 
     def may_be_divided(self, batch: Batch) -> bool:
         """Whether nobody could mistake its events for others if they had another key."""

@@ -184,6 +184,25 @@ def at_end(holds: Collection[Reason], *, has_suspects: bool) -> Decision:
     return Decision(state=state, is_pause_over=not has_suspects)
 
 
+def afterwards(decision: Decision, told: Reason | None) -> Decision:
+    """What is left of a decision where another batch has ended the round already.
+
+    How long is waited, and as what, is as that one had it, unless SegOps orders more.
+
+    Args:
+        decision: What the outcome alone would lead to.
+        told: Why the round has ended.
+    """
+    return replace(
+        decision,
+        ends_round=True,
+        state=None if decision.order is None else decision.state,
+        is_pause_over=False,
+        longest_pause=None,
+        is_told=decision.is_told and (decision.reason is None or decision.reason != told),
+    )
+
+
 def _accepted(_outcome: Outcome, _known: Known) -> Decision:
     return replace(_ANSWERED, fate=Fate.SETTLED)
 

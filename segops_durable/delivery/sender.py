@@ -22,11 +22,14 @@ from segops_durable.delivery.decisions import (
     Decision,
     Finding,
     Known,
+    afterwards,
     at_end,
     decide,
     taking_over,
 )
+from segops_durable.delivery.lanes import Lanes
 from segops_durable.delivery.outcome import damaged_events
+from segops_durable.delivery.overlap import Overlap
 from segops_durable.delivery.pace import Round
 from segops_durable.delivery.settling import Settling
 from segops_durable.delivery.status import State
@@ -34,11 +37,12 @@ from segops_durable.errors import SegOpsError
 from segops_durable.system.locks import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from segops_durable.api import Transport
     from segops_durable.delivery.outcome import Outcome, Reason
     from segops_durable.delivery.pace import Pace
+    from segops_durable.delivery.reporting import Reporter
     from segops_durable.identity import Users
     from segops_durable.outbox import Batch, Outbox, Taken
     from segops_durable.system.clock import Clock
@@ -49,11 +53,12 @@ class Sender:
 
     Args:
         outbox: Where batches come from.
-        transport: Where they go.
+        transports: Where they go: one for each connection.
         pace: How fast.
         report: Called with each error; it must not raise.
         users: Who is using the device; None under a secret key.
         stop: Ends a round, and its waits.
+        halt: Ends the waits of an attempt; `stop` itself where there is one connection.
         clock: The time.
 
     Attributes:
@@ -65,12 +70,13 @@ class Sender:
     def __init__(
         self,
         outbox: Outbox,
-        transport: Transport,
+        transports: Sequence[Transport],
         pace: Pace,
-        report: Callable[[SegOpsError], None],
+        report: Reporter,
         *,
         users: Users | None,
         stop: threading.Event,
+        halt: threading.Event,
         clock: Clock,
     ) -> None:
         self._outbox = outbox
@@ -82,9 +88,16 @@ class Sender:
         self._arrivals = Arrivals(clock)
         self._agenda = Agenda(outbox, pace, report, users=users, clock=clock)
         self._settling = Settling(outbox, self._agenda, self._arrivals, report)
-        self._attempt = Attempt(
-            outbox, transport, self._arrivals, pace, report, users=users, stop=stop, clock=clock
-        )
+        tell = report if len(transports) == 1 else report.postpone  # `on_error` has one thread
+        attempts = [
+            Attempt(outbox, each, self._arrivals, pace, tell, users=users, stop=halt, clock=clock)
+            for each in transports
+        ]
+        self._attempt = attempts[0]
+        self._overlap: Overlap | None = None
+        if len(attempts) > 1:
+            lanes = Lanes(attempts, halt, stop)
+            self._overlap = Overlap(lanes, self._agenda, self._settling, self, stop)
         self._is_sender = False
         self._at_work = threading.Lock()  # nobody waits for it: there is one thread
         self._told: Reason | None = None
@@ -157,6 +170,11 @@ class Sender:
             self._send_all(this)
             return this.is_open
 
+    def close(self) -> None:
+        """End the threads that send beside this one, if there are any."""
+        if self._overlap is not None:
+            self._overlap.close()
+
     def settle_owed(self) -> None:
         """Remove what was answered for, and could not be removed: it must not be sent again."""
         with alone(self._at_work):
@@ -195,37 +213,66 @@ class Sender:
 
     def _send_all(self, this: Round) -> None:
         taken: Taken | None = self._settling.take(self._agenda.begin(this))
+        if self._overlap is not None and taken is not None:
+            if self._overlap.run(taken):
+                self._end()
+            return
         while taken is not None and not self._stop.is_set():
-            if taken.damaged:
-                self._report(damaged_events(taken.damaged))
+            self.tell_damaged(taken)
             if taken.batch is not None:
-                taken = self._deliver(taken.batch)
+                retries = self.depart(taken.batch)
+                taken = self.conclude(self._attempt.make(taken.batch, retries))
             elif take := self._agenda.next() or self._agenda.next_suspect():
                 taken = self._settling.take(take)
             else:
-                has_suspects = bool(self._agenda.suspects)
-                self._apply(at_end(self._agenda.turns.reasons, has_suspects=has_suspects))
+                self._end()
                 return
         if taken is not None and taken.batch is not None:  # stopped before it was sent
             self._settling.leave(taken.batch)
 
-    def _deliver(self, batch: Batch) -> Taken | None:
-        """Send a batch, and do what is decided; return the next, or None to end the round."""
+    def _end(self) -> None:
+        has_suspects = bool(self._agenda.suspects)
+        self._apply(at_end(self._agenda.turns.reasons, has_suspects=has_suspects))
+
+    # As `overlap.Decider` has them
+
+    def depart(self, batch: Batch) -> int:
+        """Note that a batch is sent now; say how often it may be tried again at once."""
         self._apply(SENDING)
         self._agenda.unsent.discard(batch.key)
-        outcome = self._attempt.make(batch, self._retries_of(batch))
+        return self._retries_of(batch)
+
+    def conclude(
+        self, outcome: Outcome, *, is_over: bool = False, is_one_of_many: bool = False
+    ) -> Taken | None:
+        """Do what an outcome leads to; give what was taken next, or None to end the round.
+
+        Args:
+            outcome: How a batch fared.
+            is_over: Whether the round was ended before, by another batch. Defaults to False.
+            is_one_of_many: Whether nothing is taken for it alone. Defaults to False.
+        """
         self._agenda.note(outcome)
-        decision = decide(outcome, self._known_of(outcome.batch))
+        decision = decide(outcome, self._known_of(outcome.batch, is_over=is_over))
+        if is_over:
+            decision = afterwards(decision, self._told)
         if decision.ends_round and decision.finding is not Finding.HELD:
             if decision.order is not None:
                 self._pause.order(decision.order)  # whatever the disk says to what follows
             # first the batch: where the disk fails, that is what the round ended in, and is told
-            self._settling.carry_out(decision, outcome)
+            self._settling.carry_out(decision, outcome, is_one_of_many=is_one_of_many)
             self._apply(decision, outcome)
             return None
         self._apply(decision, outcome)
-        taken = self._settling.carry_out(decision, outcome)
+        taken = self._settling.carry_out(decision, outcome, is_one_of_many=is_one_of_many)
         return None if decision.ends_round else taken
+
+    def tell_damaged(self, taken: Taken) -> None:
+        """Tell of what was found damaged."""
+        if taken.damaged:
+            self._report(damaged_events(taken.damaged))
+
+    # What a round goes by
 
     def _retries_of(self, batch: Batch) -> int:
         """How often a batch is tried again at once: not in an outage, and a suspect is not."""
@@ -233,10 +280,10 @@ class Sender:
         is_retried = self._agenda.round.is_asked_for or is_first_failure
         return self._pace.max_retries if is_retried else 0
 
-    def _known_of(self, batch: Batch) -> Known:
+    def _known_of(self, batch: Batch, *, is_over: bool) -> Known:
         this, suspects = self._agenda.round, self._agenda.suspects
         return Known(
-            is_stopping=self._stop.is_set(),
+            is_stopping=self._stop.is_set() or is_over,
             is_open=this.is_open,
             may_be_divided=self._arrivals.may_be_divided(batch),
             is_at_fault=suspects.is_at_fault(batch.key),

@@ -13,7 +13,7 @@ from segops_durable.delivery.decisions import Fate, given_back
 from segops_durable.outbox import Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from segops_durable.delivery.agenda import Agenda
     from segops_durable.delivery.arrivals import Arrivals
@@ -59,15 +59,28 @@ class Settling:
         self._agenda.note_taken(take, taken)
         return taken
 
-    def carry_out(self, decision: Decision, outcome: Outcome) -> Taken:
-        """Do with a batch what was decided, and take the next, unless the round ends."""
+    def carry_out(
+        self, decision: Decision, outcome: Outcome, *, is_one_of_many: bool = False
+    ) -> Taken:
+        """Do with a batch what was decided, and take the next, unless the round ends.
+
+        Args:
+            decision: What was decided.
+            outcome: How the batch fared.
+            is_one_of_many: Take none, and leave what is settled owed: `pay` does both for all.
+                Defaults to False.
+        """
         batch, fate = outcome.batch, decision.fate
+        takes_none = decision.ends_round or is_one_of_many
         if fate is Fate.SETTLED:
             self._owed.append(outcome.settled())
-            return self._settle_oldest(self._agenda.next())
+            if is_one_of_many:
+                return Taken(None)
+            found = self.pay([] if takes_none else [self._agenda.next()])
+            return found[0] if found else Taken(None)
         if fate is not Fate.KEPT:
             self._agenda.suspects.drop(batch.key)
-        then = None if decision.ends_round else self._agenda.next()
+        then = None if takes_none else self._agenda.next()
         if fate is Fate.RELEASED and self._may_stay_marked(outcome):
             self._agenda.unsent.add(batch.key)
             fate = Fate.KEPT
@@ -78,14 +91,23 @@ class Settling:
         self._arrivals.note_unsent(taken.made)
         return taken
 
-    def pay(self) -> None:
-        """Remove all that is owed.
+    def pay(self, takes: Iterable[Take | None] = ()) -> list[Taken]:
+        """Remove all that is owed, and take what is wanted, in one transaction.
 
         Raises:
-            StorageError: The disk fails still.
+            StorageError: The disk fails; all is owed still.
         """
-        while self._owed:
-            self._settle_oldest(None)
+        wanted = [take for take in takes if take is not None]
+        owed = tuple(self._owed)
+        if not owed:
+            return [self.take(take) for take in wanted[:1]]
+        taken = self._batches.settle_all([settlement for settlement, _ in owed], wanted)
+        del self._owed[: len(owed)]
+        for settlement, error in owed:
+            self._arrivals.drop(settlement.batch.key)
+            if error is not None:
+                self._report(error)
+        return taken
 
     def leave(self, batch: Batch) -> None:
         """Leave a batch that was taken, and is not sent."""
@@ -103,12 +125,3 @@ class Settling:
         is_withdrawn = outcome.meaning is Meaning.WITHDRAWN  # it lost rows
         is_unsent = outcome.verdict.is_unsent and not is_withdrawn
         return is_unsent and self._batches.may_stay_marked(outcome.batch)
-
-    def _settle_oldest(self, then: Take | None) -> Taken:
-        settlement, error = self._owed[0]
-        taken = self._batches.settle(settlement, then)
-        del self._owed[0]
-        self._arrivals.drop(settlement.batch.key)
-        if error is not None:
-            self._report(error)
-        return taken

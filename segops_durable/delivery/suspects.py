@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from segops_durable.delivery.backoff import Pause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from segops_durable.system.clock import Clock
 
@@ -80,19 +80,24 @@ class Suspects:
         return min((each.pause.remaining for each in suspects), default=0.0)
 
     def recall(
-        self, may_be_sent_for: Callable[[str], bool], *, if_full: bool = False
+        self,
+        may_be_sent_for: Callable[[str], bool],
+        in_hand: Collection[str] = (),
+        *,
+        if_full: bool = False,
     ) -> Suspect | None:
         """Let the next suspect be tried again; return it, or None if there is none.
 
         Args:
             may_be_sent_for: Whether an identity is not held, or its wait is over.
+            in_hand: The keys of those that are being tried. Defaults to none.
             if_full: Only if there is no place for another suspect.
         """
         if if_full and (self._is_way_open or len(self._suspects) < MOST):
             return None
         for suspect in self._suspects.values():
             is_due = not self._is_way_open or not suspect.pause.remaining
-            if is_due and may_be_sent_for(suspect.identity):
+            if is_due and suspect.key not in in_hand and may_be_sent_for(suspect.identity):
                 self._recalled = suspect.key
                 return suspect
         return None

@@ -84,8 +84,12 @@ class Turns:
         """Note that SegOps has answered for an identity: it is held no longer."""
         self._is_promising = True
         self._holds.pop(identity, None)
+        self.go_on(identity)
+
+    def go_on(self, identity: str) -> None:
+        """Let one have another turn, after the others, without asking whose events wait."""
         if identity not in self._waiting:
-            self._waiting.append(identity)  # after the others, without asking whose events wait
+            self._waiting.append(identity)
 
     def reason_of(self, identity: str) -> Reason | None:
         """Why it could not be sent for when it was last tried; None if it could."""

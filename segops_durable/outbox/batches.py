@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 _RETIME = f"UPDATE {QUEUE} SET data = ?, timestamp = ?, crc = ? WHERE _id = ?"
 _HASH_DIGITS = 16
+_MOST_KNOWN = 1000
 
 
 class Batches:
@@ -66,6 +67,7 @@ class Batches:
         self._owner = owner
         self._clock = clock
         self._seen_erasure: list[Any] | None = None
+        self._whole_as_of: dict[str, list[Any] | None] = {}  # that erasure, by the batch's key
 
     def sift(self, identity: str) -> int:
         """Bury the damaged among an identity's oldest rows, which nobody takes; say how many.
@@ -106,20 +108,41 @@ class Batches:
 
         Safe to call again after an error: a commit that raised may be on disk all the same.
         """
-        batch, letter = settlement.batch, settlement.letter
+        taken = self.settle_all([settlement], [] if then is None else [then])
+        return taken[0] if taken else Taken(None)
 
-        def settle_and_take(writer: sqlite3.Connection) -> Taken:
-            before = standing(writer)
-            if letter is not None:
-                bury(writer, still_there(writer, batch.rows), letter)
-            unmark(writer, batch.key)
-            removed = delete_rows(writer, batch.rows)
-            accepted = min(settlement.accepted, removed)  # the others are not ours, or were erased
-            at = self._clock.time() if accepted else None
-            before.record(writer, removed=removed, accepted=accepted, accepted_at=at)
-            return self._next_if(writer, then)
+    def settle_all(self, settlements: Sequence[Settlement], takes: Sequence[Take]) -> list[Taken]:
+        """Remove answered batches and mark as many as are wanted, in one transaction.
+
+        Returns:
+            What was taken, up to the first take that found nothing.
+        """
+
+        def settle_and_take(writer: sqlite3.Connection) -> list[Taken]:
+            for each in settlements:
+                self._remove(writer, each)
+            found: list[Taken] = []
+            made: tuple[str, ...] = ()
+            for take in takes:
+                taken = self._next(writer, replace(take, aside=(*take.aside, *made)))
+                found.append(taken)
+                if taken.batch is None:
+                    break
+                made += (taken.batch.key,)
+            return found
 
         return self._store.transact(settle_and_take, is_vital=True)
+
+    def _remove(self, writer: sqlite3.Connection, settlement: Settlement) -> None:
+        batch, letter = settlement.batch, settlement.letter
+        before = standing(writer)
+        if letter is not None:
+            bury(writer, still_there(writer, batch.rows), letter)
+        unmark(writer, batch.key)
+        removed = delete_rows(writer, batch.rows)
+        accepted = min(settlement.accepted, removed)  # the others are not ours, or were erased
+        at = self._clock.time() if accepted else None
+        before.record(writer, removed=removed, accepted=accepted, accepted_at=at)
 
     def is_whole(self, batch: Batch) -> bool:
         """Whether nothing of a batch was erased since it was taken, by whichever process.
@@ -127,11 +150,11 @@ class Batches:
         The rows are looked at only if there was an erasure since the last look.
         """
         newest = self._store.look(newest_erasure)
-        if newest == self._seen_erasure:
+        if newest == self._whole_as_of.get(batch.key):
             return True
         if len(self.left_of(batch)) < len(batch.rows):
             return False
-        self._seen_erasure = newest
+        self._whole_as_of[batch.key] = self._seen_erasure = newest
         return True
 
     def left_of(self, batch: Batch) -> tuple[Row, ...]:
@@ -221,6 +244,10 @@ class Batches:
             buried += bury_damaged(writer, damaged)
         if batch is None and rows:
             batch = self._make(writer, rows)
+        if batch is not None:
+            self._whole_as_of[batch.key] = self._seen_erasure
+            if len(self._whole_as_of) > _MOST_KNOWN:
+                del self._whole_as_of[next(iter(self._whole_as_of))]
         return Taken(batch, buried)
 
     def _marked(self, writer: sqlite3.Connection, take: Take) -> Batch | None:

@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--batch-size", default=500, show_default=True, help="Events in a request, 1 to 500.")
+@click.option(
+    "--connections",
+    type=click.IntRange(1, 64),
+    help="Batches on their way at once, over as many connections. A crash may repeat so many of "
+    "them, and they may arrive in another order. Defaults to max_in_flight.",
+)
 @click.option("--timeout", type=float, help="Seconds at most. Defaults to as long as it goes on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @configured
 def drain(
     batch_size: int,
+    connections: int | None,
     timeout: float | None,
     as_json: bool,
     config_file: str | None,
@@ -40,7 +47,10 @@ def drain(
     """
     configuration = Configuration(given, config_file)
     errors: list[SegOpsError] = []
-    options = configuration.options_of_outbox(batch_size=batch_size, on_error=errors.append)
+    chosen = {} if connections is None else {"max_in_flight": connections}
+    options = configuration.options_of_outbox(
+        batch_size=batch_size, on_error=errors.append, **chosen
+    )
     result = drained(options, timeout, errors, is_shown=not as_json)
     if as_json:
         is_told = {"chain": is_verbose()}

@@ -28,6 +28,18 @@ def test_drain_sends_all_and_says_what_is_left(commands: Commands, sandbox: Sand
     assert "0 sent" in commands("drain").output
 
 
+def test_drain_sends_over_as_many_connections_as_it_is_told_to(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    with closing_client(commands) as client:
+        client.track_many(numbered(200))
+    sandbox.start()
+    result = commands.json("drain", "--connections", "3", "--batch-size", "10")
+    assert (result["sent"], result["waiting"], result["dead"]) == (200, 0, 0)
+    assert sorted(numbers(sandbox)) == list(range(200))
+
+
 def test_drain_stops_when_a_round_has_sent_nothing(commands: Commands, sandbox: Sandbox) -> None:
     commands("track", "ann", "x")
     sandbox.configure(revoked_keys=["sk_test"])
