@@ -162,7 +162,7 @@ def test_a_fork_while_a_batch_is_in_flight_does_not_send_it_twice(
         return segops.accept(request)
 
     segops.react = accept
-    client = make_client(api_url=segops.url)
+    client = make_client(api_url=segops.url, flush_interval=0.1)  # the child's event waits for it
     track(client, 20)
     assert is_in_flight.wait(30)
 
