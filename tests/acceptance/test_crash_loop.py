@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,15 @@ def test_a_client_that_loses_events_is_found_out(mutant: str) -> None:
     status, verdict = crash_loop("--kills", "60", "--mutant", mutant)
     assert status == 1
     assert "acknowledged events are lost" in verdict
+
+
+def test_whoever_kills_the_tool_leaves_no_process_of_it_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", str(TOOL), "--kills", "100000", "--directory", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as tool:
+        assert tool.stdout is not None
+        assert tool.stdout.readline().startswith(b"seed")
+        while not list(tmp_path.glob("*/*/acknowledged")):
+            assert tool.poll() is None
+            threading.Event().wait(0.05)
+        tool.kill()
+        tool.stdout.read()  # it ends once nobody has it open any more

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
+from _lifetime import end_with_the_tool
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
@@ -138,6 +139,7 @@ def open_client(life: Life, **options: Any) -> SegOpsClient:  # noqa: ANN401 - a
 
 def live(life: Life) -> None:
     """Track until somebody kills this process; SIGTERM has it end as a program does."""
+    end_with_the_tool()
     is_over = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: is_over.set())
     os.environ |= {

@@ -10,6 +10,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from _lifetime import end_with_the_tool
 from proof.shims import build
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _run(
     arguments: tuple[Any, ...],
     env: dict[str, str],
 ) -> None:
+    end_with_the_tool()
     os.environ.update(env)
     try:
         pipe.send((job(directory, *arguments), ""))

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta, timezone
 from typing import IO, TYPE_CHECKING, Any
 from urllib.request import urlopen
 
+from _lifetime import end_with_the_tool
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from types import TracebackType
@@ -103,6 +105,7 @@ class _State:
 
 
 def _serve(pipe: Connection, delay: float) -> None:
+    end_with_the_tool()
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     state = _State(delay)
     pipe.send(listener.getsockname()[1])
