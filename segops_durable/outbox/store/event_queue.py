@@ -238,7 +238,10 @@ class EventQueue(persistqueue.SQLiteQueue):
         shared = {fd: file for fd, file in self._descriptors.items() if file == index}
         used = {**shared, **of_writer}
         in_order = dict(sorted(used.items(), key=lambda each: each[1] == self.file))
-        self.names: Callable[[], int | None] = partial(names_of, in_order)
+        # of a connection that was closed while others were open here, SQLite keeps the descriptor
+        # of the file, and gives it to the next: then nothing tells which it is
+        is_known = self.file in used.values()
+        self.names: Callable[[], int | None] = partial(names_of, in_order if is_known else {})
 
     def _count(self) -> int:
         """Count nothing: the base class would read every page at start-up."""

@@ -109,6 +109,24 @@ def test_a_file_that_is_deleted_takes_nothing_that_is_stored_from_then_on(
     again.close()
 
 
+def test_a_file_is_missed_at_once_also_where_others_have_it_open_in_this_process(
+    queue_path: Path,
+) -> None:
+    closed, other = open_outbox(queue_path), open_outbox(queue_path)
+    closed.close()  # while another is open: SQLite keeps its descriptor, and gives it to the next
+    outbox = open_outbox(queue_path)
+    outbox.commit.append([b'{"n":1}'])
+    outbox._store._live._look_at = math.inf  # it was seen at its path a moment ago
+    queue_path.unlink()
+    outbox.commit.append([b'{"n":2}'])
+    assert queue_path.exists()
+    other.close()
+    outbox.close()
+    again = open_outbox(queue_path)
+    assert drain(again)[0] == {b'{"n":1}', b'{"n":2}'}
+    again.close()
+
+
 def test_a_file_that_is_moved_away_has_what_is_stored_until_that_is_noticed(
     queue_path: Path,
 ) -> None:
