@@ -113,7 +113,7 @@ class Maker:
     ) -> Callable[[Any], tuple[bytes, bool] | None] | None:
         """What makes the bytes of most records; None, or nothing, where `try_encode` has to."""
         read, usual = source.read_json, self._usual
-        if read is None or usual is None or self._screen is not None:
+        if write_json is None or read is None or usual is None or self._screen is not None:
             return None
         make, largest = usual.maker(timestamp_of(None, now), anonymous_id), self._largest
 

@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segops_durable import FieldMap, FileOptions
+from segops_durable.intake.imports import making
 from segops_durable.intake.imports.making import Made, Maker
+from segops_durable.intake.sources import json_objects
 from segops_durable.intake.sources.opening import open_source
 from segops_durable.intake.sources.source import BEGINNING
 from segops_durable.system.clock import Moment
@@ -157,6 +159,21 @@ def test_most_records_take_the_short_way(
     timed = {**record, "occurred_at": "2026-01-31T12:00:00Z", "at": "2026-01-31T12:00:00+00:00"}
     made, _ = made_of(json.dumps({**timed, "props": {"b": 1}}).encode(), field_map, None)
     assert len(made.encoded) == 1
+
+
+def test_without_orjson_each_line_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    read_with_care = json_objects._read_with_care
+
+    def counted(line: bytes) -> Any:
+        read.append(line)
+        return read_with_care(line)
+
+    monkeypatch.setattr(json_objects, "_read_fast", None)
+    monkeypatch.setattr(json_objects, "_read_with_care", counted)
+    monkeypatch.setattr(making, "write_json", None)
+    made, _ = made_of(GOOD + b"\n", FieldMap(), None)
+    assert len(made.encoded) == len(read) == 1
 
 
 @pytest.mark.parametrize("field_map", MAPS)
