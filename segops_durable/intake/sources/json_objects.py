@@ -14,8 +14,9 @@ _FRACTIONS = "|".join(rf"(?<=\d{{{count}}}\.)\d{{{18 - count}}}" for count in ra
 _LONG_NUMBER = re.compile(  # 19 digits; or 18 with a point, where a double has 17
     rf"\d{{19}}|\.(?:\d{{18}}|(?<=[1-9]\.)\d{{17}}|{_FRACTIONS})".encode()
 )
-_DIGITS = bytes.maketrans(b"0123456789.", b"0" * 11)
+_SHAPE = bytes.maketrans(b"0123456789.\t\r\n", b"0" * 11 + b" " * 3)
 _MANY_DIGITS = b"0" * 19
+_SPACED_COLON = b" :"
 
 
 def read_object(line: bytes) -> tuple[dict[str, Any], bool]:
@@ -25,14 +26,16 @@ def read_object(line: bytes) -> tuple[dict[str, Any], bool]:
         ValueError: It is no object, has a key twice, or has a number or a text that JSON has no
             form of.
     """
-    has_long = _MANY_DIGITS in line.translate(_DIGITS) and _LONG_NUMBER.search(line)
+    shape = line.translate(_SHAPE)
+    has_long = _MANY_DIGITS in shape and _LONG_NUMBER.search(line)
     if _read_fast is None or has_long:  # which it would round
         return _object(_read_with_care(line)), False
     document = _read_fast(line)
     if type(document) is not dict:
         document = _object(document)
     colons = line.count(b'":')
-    if colons != len(document) and colons != _count(document):  # perhaps of two keys of one name
+    # perhaps of two keys of one name; a key whose colon stands apart from it is in no such count
+    if _SPACED_COLON in shape or (colons != len(document) and colons != _count(document)):
         _read_with_care(line)
     return document, True
 
