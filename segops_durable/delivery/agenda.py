@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from segops_durable.api import Meaning
 from segops_durable.delivery.body_limit import BodyLimit
-from segops_durable.delivery.decisions import Finding
+from segops_durable.delivery.decisions import Finding, Known
 from segops_durable.delivery.kinds import Kinds
 from segops_durable.delivery.pace import Round
 from segops_durable.delivery.suspects import Suspects
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segops_durable.delivery.decisions import Decision
-    from segops_durable.delivery.outcome import Outcome
+    from segops_durable.delivery.outcome import Outcome, Reason
     from segops_durable.delivery.pace import Pace
     from segops_durable.errors import SegOpsError
     from segops_durable.identity import Users
-    from segops_durable.outbox import Outbox, Taken
+    from segops_durable.outbox import Batch, Outbox, Taken
     from segops_durable.system.clock import Clock
 
 
@@ -139,6 +139,22 @@ class Agenda:
             self.round.withdrawals += 1
         elif outcome.meaning is Meaning.IDENTITY:
             self.round.refusals += outcome.verdict.status is not None
+
+    def known_of(
+        self, batch: Batch, *, is_stopping: bool, may_be_divided: bool, told: Reason | None
+    ) -> Known:
+        """What is known of a batch when its outcome arrives; `Known` has the rest."""
+        return Known(
+            is_stopping=is_stopping,
+            is_open=self.round.is_open,
+            may_be_divided=may_be_divided,
+            is_at_fault=self.suspects.is_at_fault(batch.key),
+            failures=self.suspects.failures_of(batch.key),
+            held_for=self.turns.reason_of(batch.identity),
+            told=told,
+            refusals=self.round.refusals,
+            withdrawals=self.round.withdrawals,
+        )
 
     def heed(self, decision: Decision, outcome: Outcome) -> None:
         """Go by what was decided of an outcome's batch."""

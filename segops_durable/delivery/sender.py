@@ -21,7 +21,6 @@ from segops_durable.delivery.decisions import (
     STANDING_BY,
     Decision,
     Finding,
-    Known,
     afterwards,
     at_end,
     decide,
@@ -186,10 +185,7 @@ class Sender:
             self._settling.give_back()
 
     def give_way(self) -> None:
-        """Let another process send between rounds, where events wait that only it may send.
-
-        A client with the other kind of key would else stand by for as long as this one runs.
-        """
+        """Let a client with the other kind of key send between rounds, where events wait for it."""
         with alone(self._at_work):
             if self._agenda.has_others and not self._settling.owes:
                 with suppress(OSError, SegOpsError):
@@ -231,8 +227,8 @@ class Sender:
             self._settling.leave(taken.batch)
 
     def _end(self) -> None:
-        has_suspects = bool(self._agenda.suspects)
-        self._apply(at_end(self._agenda.turns.reasons, has_suspects=has_suspects))
+        reasons = self._agenda.turns.reasons
+        self._apply(at_end(reasons, has_suspects=bool(self._agenda.suspects)))
 
     # As `overlap.Decider` has them
 
@@ -249,11 +245,17 @@ class Sender:
 
         Args:
             outcome: How a batch fared.
-            is_over: Whether the round was ended before, by another batch. Defaults to False.
-            is_one_of_many: Whether nothing is taken for it alone. Defaults to False.
+            is_over: Whether another batch has ended the round. Defaults to False.
+            is_one_of_many: Take nothing for it alone. Defaults to False.
         """
         self._agenda.note(outcome)
-        decision = decide(outcome, self._known_of(outcome.batch, is_over=is_over))
+        known = self._agenda.known_of(
+            outcome.batch,
+            is_stopping=self._stop.is_set() or is_over,
+            may_be_divided=self._arrivals.may_be_divided(outcome.batch),
+            told=self._told,
+        )
+        decision = decide(outcome, known)
         if is_over:
             decision = afterwards(decision, self._told)
         if decision.ends_round and decision.finding is not Finding.HELD:
@@ -272,27 +274,11 @@ class Sender:
         if taken.damaged:
             self._report(damaged_events(taken.damaged))
 
-    # What a round goes by
-
     def _retries_of(self, batch: Batch) -> int:
         """How often a batch is tried again at once: not in an outage, and a suspect is not."""
         is_first_failure = not self._pause.failures and batch.key not in self._agenda.suspects
         is_retried = self._agenda.round.is_asked_for or is_first_failure
         return self._pace.max_retries if is_retried else 0
-
-    def _known_of(self, batch: Batch, *, is_over: bool) -> Known:
-        this, suspects = self._agenda.round, self._agenda.suspects
-        return Known(
-            is_stopping=self._stop.is_set() or is_over,
-            is_open=this.is_open,
-            may_be_divided=self._arrivals.may_be_divided(batch),
-            is_at_fault=suspects.is_at_fault(batch.key),
-            failures=suspects.failures_of(batch.key),
-            held_for=self._agenda.turns.reason_of(batch.identity),
-            told=self._told,
-            refusals=this.refusals,
-            withdrawals=this.withdrawals,
-        )
 
     def _apply(self, decision: Decision, outcome: Outcome | None = None) -> None:
         """Go by a decision from now on, and tell of the outcome that led to it."""

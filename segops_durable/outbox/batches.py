@@ -15,7 +15,6 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.events import retimed
 from segops_durable.outbox.erasure import newest_erasure
 from segops_durable.outbox.findability import FIRST, check_index, nobodys, rows_of
 from segops_durable.outbox.gathering import free_query, free_rows, rows_from
@@ -28,14 +27,13 @@ from segops_durable.outbox.records.rows import (
     Take,
     Taken,
     body_of,
-    checksum,
     damaged_among,
 )
-from segops_durable.outbox.records.schema import QUEUE
 from segops_durable.outbox.records.tally import standing
 from segops_durable.outbox.records.walking import PAGE_ROWS, out_of_order
 from segops_durable.outbox.removal import bury_damaged, delete_rows, still_there
-from segops_durable.system.clock import JITTER_SECONDS, PLAUSIBLE, corrected
+from segops_durable.outbox.retiming import is_any_wrong, set_right
+from segops_durable.system.clock import PLAUSIBLE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -44,9 +42,8 @@ if TYPE_CHECKING:
     from segops_durable.outbox.caps import Caps
     from segops_durable.outbox.owner import Owner
     from segops_durable.outbox.store.store import Store
-    from segops_durable.system.clock import Clock, Moment
+    from segops_durable.system.clock import Clock
 
-_RETIME = f"UPDATE {QUEUE} SET data = ?, timestamp = ?, crc = ? WHERE _id = ?"
 _HASH_DIGITS = 16
 _MOST_KNOWN = 1000
 
@@ -266,7 +263,7 @@ class Batches:
     def _is_outdated(self, writer: sqlite3.Connection, batch: Batch, take: Take) -> bool:
         """Whether a batch that has not left would be another one if it were made now."""
         now = self._clock.moment()
-        if any(corrected(row.moment, now) is not None for row in _perhaps_wrong(batch.rows, now)):
+        if is_any_wrong(batch.rows, now):
             return True
         small_up_to = max(take.small_up_to, batch.last_id)
         rows = rows_from(writer, batch.first_id, replace(take, small_up_to=small_up_to))
@@ -275,8 +272,7 @@ class Batches:
     def _make(self, writer: sqlite3.Connection, rows: Sequence[Row]) -> Batch:
         """Write down a new batch, with the times of its events as they are known now."""
         now = self._clock.moment()
-        if _perhaps_wrong(rows, now):
-            rows = [_set_right(writer, row, now) for row in rows]
+        rows = set_right(writer, rows, now)
         body = body_of(rows)
         batch = Batch(tuple(rows), self._key(rows, body), is_new=True, body=body)
         mark(writer, batch)
@@ -296,31 +292,3 @@ def _is_key_of(key: str, body: bytes) -> bool:
     """Whether a key is that of these bytes; those of the first versions do not say."""
     digits = key.rpartition("-")[2]
     return len(digits) != _HASH_DIGITS or digits == _hash_of(body)
-
-
-def _perhaps_wrong(rows: Sequence[Row], now: Moment) -> list[Row]:
-    """Those whose times may have to be corrected, by one look at the clocks for all."""
-    if now.uptime is None:
-        return []
-    ahead, boot = now.wall - now.uptime, now.boot
-    return [
-        row
-        for row in rows
-        if row.uptime is not None
-        and row.boot == boot
-        and not abs(row.uptime + ahead - row.tracked_at) <= JITTER_SECONDS
-    ]
-
-
-def _set_right(writer: sqlite3.Connection, row: Row, now: Moment) -> Row:
-    """Correct the time of an event, if the clock was set since it was tracked."""
-    wall = corrected(row.moment, now)
-    if wall is None:
-        return row
-    try:
-        data = retimed(row.data, wall)
-    except (ValueError, OverflowError):  # it says no time, or none that a calendar has
-        return row
-    crc = checksum(data, row.identity, wall, row.uptime, row.boot)
-    writer.execute(_RETIME, (data, wall, crc, row.id))
-    return row._replace(data=data, tracked_at=wall, crc=crc)
