@@ -151,6 +151,8 @@ def check_both_ways(
 def test_most_records_take_the_short_way(
     field_map: FieldMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("orjson")
+
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("it took the long way")
 
