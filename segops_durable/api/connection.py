@@ -160,6 +160,8 @@ class Connection(urllib3.connection.HTTPConnection):
             else:
                 self.send(head + body)
             progress.is_whole = True
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # whoever hangs up in the middle may have said why before, as for a 413
         finally:
             self._is_requesting = False
             progress.has_left()

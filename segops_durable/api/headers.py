@@ -32,6 +32,7 @@ _KEPT = {
     b"transfer-encoding",
 }
 _MOST_KEPT = 64
+_MOST_DIGITS = 19
 _LINE = 1 << 16
 _SWITCHING_PROTOCOLS = 101
 _WITHOUT_BODY = {_SWITCHING_PROTOCOLS, 204, 304}
@@ -89,12 +90,24 @@ def read_head(answer: http.client.HTTPResponse) -> None:
     this.chunked = fields.get("Transfer-Encoding", "").lower() == "chunked"
     this.chunk_left = None
     this.will_close = this._check_close()  # noqa: SLF001 - likewise
-    length = fields.get("Content-Length", "").partition(",")[0].strip()
-    this.length = int(length) if length.isdecimal() and not this.chunked else None
+    this.length = None if this.chunked else _length_of(fields)
     if is_interim(status) or status in _WITHOUT_BODY:
         this.length = 0
     elif this.length is None and not this.chunked:
         this.will_close = True
+
+
+def _length_of(fields: CaseInsensitiveDict[str]) -> int | None:
+    """How long the body is; None if it does not say so.
+
+    Raises:
+        http.client.HTTPException: It says so twice, and not the same.
+    """
+    said = {each.strip() for each in fields.get("Content-Length", "").split(",")} - {""}
+    if len(said) > 1:
+        raise http.client.HTTPException("several lengths of one body")
+    length = "".join(said)
+    return int(length) if length.isdecimal() and len(length) <= _MOST_DIGITS else None
 
 
 def _fields(stream: HeaderSieve) -> CaseInsensitiveDict[str]:

@@ -145,6 +145,7 @@ class OwnWay:
         try:
             wire = connection.ask(start + _lines(headers) + b"\r\n", body)
             answer, is_expected = read_wire(wire, connection, self._link.deadline.check)
+            is_expected = is_expected and self._link.progress.is_whole
             return answer
         finally:
             if is_expected:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,3 +85,31 @@ def test_two_answers_to_each_request_settle_nobody_elses(
     with Peer(lambda request: numbered(request) * 2) as doubling:
         exchange = connect(doubling.url)
         assert [answered(exchange, each) for each in "abcd"] == list("abcd")
+
+
+@pytest.mark.parametrize("before", [[], ["a"]], ids=["new", "open"])
+def test_who_hangs_up_in_the_middle_of_a_request_is_heard(
+    connect: Callable[..., Exchange], before: list[str]
+) -> None:
+    """As whoever takes no body of such a size does, and says so first."""
+    replies: list[Answer | Verdict] = []
+    with ExitStack() as open_ones:
+        impatient = open_ones.enter_context(socket.create_server(("127.0.0.1", 0)))
+        impatient.settimeout(LONG_SECONDS)
+        exchange = connect(f"http://127.0.0.1:{impatient.getsockname()[1]}", timeout=LONG_SECONDS)
+
+        def send() -> None:
+            replies.extend(post(exchange, each) for each in [*before, "x" * 50_000_000])
+
+        sending = threading.Thread(target=send)
+        open_ones.callback(sending.join, LONG_SECONDS)
+        sending.start()
+        with impatient.accept()[0] as served:
+            for each in before:
+                while not served.recv(4096).endswith(each.encode()):
+                    pass
+                served.sendall(answer(202, {}))
+            assert served.recv(1)
+            served.sendall(answer(413, {"detail": "No more."}))
+    assert isinstance(replies[-1], Answer)
+    assert replies[-1].status == 413
