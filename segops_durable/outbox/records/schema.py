@@ -212,8 +212,8 @@ UPDATE sqlite_master SET sql = replace(sql, ' AUTOINCREMENT', '')
     WHERE name IN ('{QUEUE}', '{LETTERS}');
 PRAGMA writable_schema = OFF;
 """
-"""Ids are given by `INSERT_ROW`. SQLite's own note of them, which each row took a page for, is left
-as it was. The tables are what they were but for the word; who has them open already would go by
+"""Ids are given by `INSERT_ROW`. SQLite's own note of them, which each row took a page for, stays
+behind, empty. The tables are what they were but for the word; who has them open already would go by
 it, and give ids again: see `upgrading`."""
 
 UPGRADES = (

@@ -69,6 +69,8 @@ def _upgrade(writer: sqlite3.Connection, version: int, to: int) -> None:
     writer.executescript(f"BEGIN IMMEDIATE;{''.join(scripts)}")
     if version <= UNSEALED_VERSION:
         _seal_all(writer)
+    if to > SHARED_VERSION and _has_sequences(writer):
+        writer.execute("DELETE FROM sqlite_sequence")  # or it would be believed later
     put(writer, "meta", [("schema", str(to))])
     writer.execute(f"PRAGMA user_version = {to}")
     writer.execute("COMMIT")
@@ -103,7 +105,7 @@ def _seal_all(writer: sqlite3.Connection) -> None:
 
 def _given(writer: sqlite3.Connection, table: str) -> int:
     """The newest id that SQLite has noted of a table; 0 if it notes none."""
-    if not writer.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone():
+    if not _has_sequences(writer):
         return 0
     found = writer.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchall()
     return max((each for (each,) in found if isinstance(each, int) and each <= MOST_ID), default=0)
@@ -133,3 +135,8 @@ def _seal_letters(writer: sqlite3.Connection) -> None:
         seals = [(seal_of(LETTERS, values), number) for number, *values in page]
         writer.executemany(f"UPDATE {LETTERS} SET seal = ? WHERE _id = ?", seals)
         start = max(start, *(number for number, *_ in page)) + 1
+
+
+def _has_sequences(writer: sqlite3.Connection) -> bool:
+    sql = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
+    return writer.execute(sql).fetchone() is not None

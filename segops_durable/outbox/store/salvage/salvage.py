@@ -45,10 +45,10 @@ def _copy_all(source: Wreck, target: sqlite3.Connection) -> Incident:
             notes.add(record)
     noted = source.noted(notes.uuid)
     tally = notes.tally
-    last_id = _last(
-        notes.sequence(QUEUE) if noted is None else None,  # it has no seal
-        max((each.last_id for each in (tally, noted) if each is not None), default=None),
-    )
+    said = notes.sequence(QUEUE) if noted is None else None  # it has no seal
+    known_id = max(tally.last_id if tally else 0, noted.last_id if noted else 0)
+    # the tally alone knows nothing of what came since the last removal, and may be lost by now
+    last_id = None if noted is None and said is None else _last(said, known_id)
     if last_id is not None:
         last_id = rows.last_id(last_id)
     waiting, removed = None, 0
@@ -64,7 +64,7 @@ def _copy_all(source: Wreck, target: sqlite3.Connection) -> Incident:
     lost = None if waiting is None else max(0, waiting - rows.count - damaged)
     known = tally or Tally()
     last_letter = _last(notes.sequence(LETTERS), known.last_letter)
-    _count(target, known._replace(lost=known.lost + (lost or 0)), last_letter or 0)
+    _count(target, known._replace(lost=known.lost + (lost or 0), last_letter=last_letter))
     text = f"{rows.count} waiting events and {letters} dead letters were saved"
     if damaged:
         text += f", {damaged} damaged ones are in the dead letters"
@@ -74,15 +74,15 @@ def _copy_all(source: Wreck, target: sqlite3.Connection) -> Incident:
     return incident
 
 
-def _count(target: sqlite3.Connection, tally: Tally, last_letter: int) -> None:
-    """Make the counters fit what is there."""
-    last_id = newest_id(target, QUEUE)
-    last_letter = max(last_letter, newest_id(target, LETTERS))
+def _count(target: sqlite3.Connection, tally: Tally) -> None:
+    """Make the counters fit what is there; no id is given again that is known to have been."""
+    last_id = max(tally.last_id, newest_id(target, QUEUE))
+    last_letter = max(tally.last_letter, newest_id(target, LETTERS))
     tally.fitted(count_rows(target), last_id, last_letter).write_anew(target)
 
 
-def _last(said: int | None, sure: int | None) -> int | None:
-    """The newest id ever given, of all that says so; None if nothing does.
+def _last(said: int | None, sure: int) -> int:
+    """The newest id ever given, of all that says so.
 
     Args:
         said: What SQLite has noted, in a file of an older version; it has no seal.
@@ -90,4 +90,4 @@ def _last(said: int | None, sure: int | None) -> int | None:
     """
     if said is not None and not 0 <= said <= (sure + _NEAR if sure else _UNKNOWN_END):
         said = None
-    return sure if said is None else max(sure or 0, said)
+    return max(sure, said or 0)

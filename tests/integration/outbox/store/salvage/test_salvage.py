@@ -300,6 +300,7 @@ def test_a_damaged_file_of_an_older_version_is_read_as_well(queue_path: Path, ve
     rows = [new_row(b'{"n":%d}' % n, Moment(1.5), NO_IDENTITY)[:4] for n in range(100)]
     with closing(sqlite3.connect(queue_path)) as file:
         table = EventQueue._SQL_CREATE.format(table_name="queue_outbox", key_column="_id")
+        table = table.replace(" KEY,", " KEY AUTOINCREMENT,")  # as SQLite gave the ids then
         upgrades = "".join(UPGRADES[:version])
         file.executescript(f"{table}; {upgrades} PRAGMA user_version = {version};")
         insert = "INSERT INTO queue_outbox (data, timestamp, crc, identity) VALUES (?, ?, ?, ?)"
