@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
-
-import segops_durable
 
 TOOL = Path(__file__).parents[2] / "tools" / "crash_loop.py"
 
@@ -35,10 +32,6 @@ def test_kills_at_random_lose_nothing_alter_nothing_and_repeat_a_batch_each_at_m
     assert "0 lost, 0 altered, 0 keys with two bodies" in verdict
 
 
-@pytest.mark.skipif(
-    "max_in_flight" not in {each.name for each in dataclasses.fields(segops_durable.Options)},
-    reason="the client sends one batch at a time",
-)
 def test_with_several_batches_in_flight_a_kill_repeats_as_many_at_most_and_loses_nothing() -> None:
     status, verdict = crash_loop("--kills", "60", "--max-in-flight", "4")
     assert status == 0, verdict
