@@ -29,16 +29,9 @@ if TYPE_CHECKING:
     )
     from segops_durable.outbox.exported_line import check_line, not_exported, read_line
     from segops_durable.outbox.outbox import Outbox
+    from segops_durable.outbox.records.batch import Batch, Settlement, Take, Taken
     from segops_durable.outbox.records.letters import Cause, DeadLetter, Letter, read_event
-    from segops_durable.outbox.records.rows import (
-        Batch,
-        Checkpoint,
-        Counts,
-        Row,
-        Settlement,
-        Take,
-        Taken,
-    )
+    from segops_durable.outbox.records.rows import Checkpoint, Row
     from segops_durable.outbox.store.event_queue import Durability
     from segops_durable.outbox.store.gate import LOCK_TIMEOUT
     from segops_durable.outbox.store.recognizing import is_unused, refuse_damaged, refuse_stranger
@@ -50,6 +43,7 @@ if TYPE_CHECKING:
         scan_records,
     )
     from segops_durable.outbox.transfer import Place
+    from segops_durable.outbox.waiting import Counts
 else:
     __getattr__, __dir__ = on_demand(
         __name__,
@@ -63,8 +57,9 @@ else:
             "segops_durable.outbox.exported_line": "check_line not_exported read_line",
             "segops_durable.outbox.outbox": "Outbox",
             "segops_durable.outbox.records.letters": "Cause DeadLetter Letter read_event",
-            "segops_durable.outbox.records.rows": "Batch Checkpoint Counts Row Settlement Take "
-            "Taken",
+            "segops_durable.outbox.records.batch": "Batch Settlement Take Taken",
+            "segops_durable.outbox.records.rows": "Checkpoint Row",
+            "segops_durable.outbox.waiting": "Counts",
             "segops_durable.outbox.store.event_queue": "Durability",
             "segops_durable.outbox.store.gate": "LOCK_TIMEOUT",
             "segops_durable.outbox.store.recognizing": "is_unused refuse_damaged refuse_stranger",

@@ -20,10 +20,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from segops_durable.outbox.records.batch import Batch
 from segops_durable.outbox.records.letters import Cause
 from segops_durable.outbox.records.marks import Mark, mark
 from segops_durable.outbox.records.notes import read_note, write_note
-from segops_durable.outbox.records.rows import Batch, Row
+from segops_durable.outbox.records.rows import Row
 from segops_durable.outbox.records.schema import (
     INSERT_ROW,
     LETTERS,

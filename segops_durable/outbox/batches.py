@@ -18,17 +18,10 @@ from typing import TYPE_CHECKING, Any
 from segops_durable.outbox.erasure import newest_erasure
 from segops_durable.outbox.findability import FIRST, check_index, nobodys, rows_of
 from segops_durable.outbox.gathering import free_query, free_rows, rows_from
+from segops_durable.outbox.records.batch import Batch, Settlement, Take, Taken, body_of
 from segops_durable.outbox.records.burial import bury
 from segops_durable.outbox.records.marks import assign, first_mark, first_query, mark, unmark
-from segops_durable.outbox.records.rows import (
-    Batch,
-    Row,
-    Settlement,
-    Take,
-    Taken,
-    body_of,
-    damaged_among,
-)
+from segops_durable.outbox.records.rows import Row, damaged_among
 from segops_durable.outbox.records.tally import standing
 from segops_durable.outbox.records.walking import PAGE_ROWS, out_of_order
 from segops_durable.outbox.removal import bury_damaged, delete_rows, still_there

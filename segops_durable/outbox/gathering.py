@@ -6,14 +6,15 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from segops_durable.outbox.findability import BY_INDEX, check_index, rows_of
-from segops_durable.outbox.records.rows import body_size
+from segops_durable.outbox.records.batch import body_size
 from segops_durable.outbox.records.schema import IS_FREE, QUEUE
 from segops_durable.outbox.records.walking import HIGHEST_ID, out_of_order
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from segops_durable.outbox.records.rows import Row, Take
+    from segops_durable.outbox.records.batch import Take
+    from segops_durable.outbox.records.rows import Row
 
 _FREE = f"""
 SELECT _id FROM {QUEUE} AS row

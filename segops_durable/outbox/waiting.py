@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.disk.files import size_on_disk
 from segops_durable.outbox.findability import BY_INDEX, FIRST
-from segops_durable.outbox.records.rows import Counts, Row, safe_moment
+from segops_durable.outbox.records.rows import Row, safe_moment
 from segops_durable.outbox.records.schema import LETTERS, QUEUE, SELECT_ROWS
 from segops_durable.outbox.records.tally import Standing, standing
 from segops_durable.outbox.records.walking import PAGE_ROWS
@@ -39,6 +40,33 @@ _SECRET = f"""
 SELECT max(_id), min(CASE WHEN identity = '' THEN _id END)
 FROM (SELECT _id, identity FROM {QUEUE} WHERE _id > ? ORDER BY _id LIMIT ?)
 """
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How the outbox stands.
+
+    Attributes:
+        pending: Events that wait to be sent.
+        dead: Rows in the dead letters.
+        accepted_total: Events that SegOps has accepted, ever.
+        dropped_total: Events that gave way to new ones, ever.
+        lost_total: Events that a damaged file has lost, as far as it is known, ever.
+        last_id: The newest id ever given to a row.
+        oldest_at: Unix time in seconds of the oldest waiting event; None if none waits.
+        last_accepted_at: Unix time in seconds of the last acceptance; None if none yet.
+        queue_bytes: Size of the outbox files on disk.
+    """
+
+    pending: int
+    dead: int
+    accepted_total: int
+    dropped_total: int
+    lost_total: int
+    last_id: int
+    oldest_at: float | None
+    last_accepted_at: float | None
+    queue_bytes: int
 
 
 class Waiting:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from segops_durable.identity.identities import NO_IDENTITY
 from segops_durable.outbox import Outbox, Take
-from segops_durable.outbox.records.rows import Settlement
+from segops_durable.outbox.records.batch import Settlement
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from segops_durable.outbox.records.rows import Batch
+    from segops_durable.outbox.records.batch import Batch
 
 _SENDABLE = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 """What may stand in a header."""

@@ -1,23 +1,17 @@
-"""What moves in and out of the outbox, as frozen values."""
+"""A row of the queue, on its way in and as it is read: an event, and when and whose it is."""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.records.typed import as_bytes, is_time
-from segops_durable.outbox.records.walking import HIGHEST_ID
 from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from segops_durable.outbox.records.letters import Letter
-
-_BODY_START, _BODY_END = b'{"events":[', b"]}"
 _STAMP = struct.Struct("<ddq")
 _OLD_STAMP = struct.Struct("<dq")
 
@@ -190,145 +184,3 @@ def damaged_among(rows: Sequence[Row]) -> list[Row]:
     except (TypeError, ValueError, OverflowError, struct.error):  # no stored row has such values
         suspects = list(rows)
     return [row for row in suspects if not row.is_intact]
-
-
-def body_of(rows: Sequence[Row]) -> bytes:
-    """The body that these rows make: the stored bytes, joined."""
-    return _BODY_START + b",".join([row.data for row in rows]) + _BODY_END
-
-
-def body_size(rows: Sequence[Row]) -> int:
-    """Bytes of the body that these rows make."""
-    around = len(_BODY_START) + len(_BODY_END) + max(0, len(rows) - 1)
-    return around + sum(len(row.data) for row in rows)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Events that are sent in one request, again and again the same until it is settled.
-
-    Attributes:
-        rows: The events, oldest first, all of one identity.
-        key: The ``Idempotency-Key``, the same at every attempt, also after a restart.
-        assigned: As whose events those of `WHOEVER` are sent; empty where that is open.
-        is_new: Whether nobody can have sent it: it was made just now, or has not left since.
-        body: The request's body: the stored bytes, joined. Defaults to those of the rows.
-    """
-
-    rows: tuple[Row, ...]
-    key: str
-    assigned: str = ""
-    is_new: bool = False
-    body: bytes = b""
-
-    def __post_init__(self) -> None:
-        if not self.body:
-            object.__setattr__(self, "body", body_of(self.rows))
-
-    @property
-    def identity(self) -> str:
-        """Whose events these are; `NO_IDENTITY` under a secret key."""
-        return self.rows[0].identity
-
-    @property
-    def sent_as(self) -> str:
-        """The identity that they are sent as."""
-        return self.assigned or self.identity
-
-    @property
-    def first_id(self) -> int:
-        """The oldest row's id."""
-        return self.rows[0].id
-
-    @property
-    def last_id(self) -> int:
-        """The newest row's id."""
-        return self.rows[-1].id
-
-    @property
-    def size(self) -> int:
-        """Bytes of the body."""
-        return len(self.body)
-
-
-@dataclass(frozen=True)
-class Settlement:
-    """What became of a batch: its rows leave the queue.
-
-    Attributes:
-        batch: The batch that SegOps has answered.
-        accepted: How many of its events SegOps accepted.
-        letter: Where given, a copy of the whole batch is kept in the dead letters.
-    """
-
-    batch: Batch
-    accepted: int
-    letter: Letter | None = None
-
-
-@dataclass(frozen=True)
-class Take:
-    """Which batch to take next.
-
-    Attributes:
-        limit: Rows in a batch at most.
-        identity: Whose. Defaults to those of events under a secret key.
-        minimum: Take none unless so many rows wait; a batch that was taken before is taken.
-        small_up_to: A smaller one may hold the rows up to this one. Defaults to none.
-        up_to: Take none that begins behind this row. Defaults to any.
-        max_bytes: Bytes of a new batch's body at most, unless one row alone has more; None
-            for no limit.
-        aside: Keys of batches to pass over.
-        unsent: Keys of batches that have not left: they may be made anew, and larger.
-    """
-
-    limit: int
-    identity: str = NO_IDENTITY
-    minimum: int = 1
-    small_up_to: int = 0
-    up_to: int = HIGHEST_ID
-    max_bytes: int | None = None
-    aside: Sequence[str] = ()
-    unsent: Collection[str] = ()
-
-
-@dataclass(frozen=True)
-class Taken:
-    """The next batch, if there is one, and the damaged rows that were found on the way.
-
-    Attributes:
-        batch: The batch to send now; it is marked in flight, on disk.
-        damaged: Rows whose checksum failed; they are in the dead letters.
-        made: The keys of the batches that the last one was divided into.
-    """
-
-    batch: Batch | None
-    damaged: int = 0
-    made: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How the outbox stands.
-
-    Attributes:
-        pending: Events that wait to be sent.
-        dead: Rows in the dead letters.
-        accepted_total: Events that SegOps has accepted, ever.
-        dropped_total: Events that gave way to new ones, ever.
-        lost_total: Events that a damaged file has lost, as far as it is known, ever.
-        last_id: The newest id ever given to a row.
-        oldest_at: Unix time in seconds of the oldest waiting event; None if none waits.
-        last_accepted_at: Unix time in seconds of the last acceptance; None if none yet.
-        queue_bytes: Size of the outbox files on disk.
-    """
-
-    pending: int
-    dead: int
-    accepted_total: int
-    dropped_total: int
-    lost_total: int
-    last_id: int
-    oldest_at: float | None
-    last_accepted_at: float | None
-    queue_bytes: int

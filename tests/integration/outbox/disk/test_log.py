@@ -13,7 +13,7 @@ import pytest
 from segops_durable import DamagedOutboxError
 from segops_durable.outbox import Take
 from segops_durable.outbox.disk.log import read_log
-from segops_durable.outbox.records.rows import Settlement
+from segops_durable.outbox.records.batch import Settlement
 from segops_durable.outbox.store.inspection import inspect
 from segops_durable.outbox.store.recognizing import refuse_damaged
 from support.logs import FRAME, PAGE, ROWS, drained, event, open_outbox

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segops_durable.outbox import Cause, Take
-from segops_durable.outbox.records.rows import Settlement
+from segops_durable.outbox.records.batch import Settlement
 from support.damaged import drain, open_outbox
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import pytest
 
 from segops_durable import StorageError
 from segops_durable.outbox import Take
-from segops_durable.outbox.records.rows import Settlement, new_row
+from segops_durable.outbox.records.batch import Settlement
+from segops_durable.outbox.records.rows import new_row
 from segops_durable.outbox.store.event_queue import FEW_ROWS, _limits_of_build
 from segops_durable.system.clock import Moment
 from support.damaged import open_outbox
