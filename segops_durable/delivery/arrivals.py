@@ -98,7 +98,8 @@ class Arrivals:
 
     def drop(self, key: str) -> None:
         """Forget a batch that is settled, halved or released: none has this key any more."""
-        self._doubts.pop(key, None)
+        with self._noting:
+            self._doubts.pop(key, None)
 
     def _known(self, batch: Batch) -> _Doubt | None:
         found = None if batch.is_new else _Doubt(self._clock.uptime(), is_of_ours=False)

@@ -76,7 +76,7 @@ class Overlap:
         except BaseException:
             self._lanes.halt()
             while made := self._lanes.wait():
-                with suppress(SegOpsError):  # what was answered for is owed, and paid later
+                with suppress(Exception):  # what was answered for is owed, and paid later
                     self._conclude(made, is_over=True)
             raise
 
@@ -134,7 +134,11 @@ class Overlap:
             self._agenda.in_hand.discard(each.batch.key)
         for outcome in (each.outcome for each in made):
             if outcome is not None:
-                then = self._decider.conclude(outcome, is_over=is_over, is_one_of_many=True)
+                then = None
+                try:
+                    then = self._decider.conclude(outcome, is_over=is_over, is_one_of_many=True)
+                except SegOpsError as error:  # the others were answered for all the same
+                    errors.append(error)
                 is_over = is_over or then is None
         taken = self._settling.pay([] if is_over else self._next())
         if errors:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from segops_durable import ConfigurationError, Event, State
+from segops_durable import ConfigurationError, Event, State, StorageError
 from segops_durable.delivery.suspects import Suspects
 from segops_durable.outbox import Take
 from support.clock import MovableClock
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segops_durable import SegOpsClient
+    from segops_durable.delivery.lanes import Made
     from support.rig import Rig
 
 
@@ -226,6 +227,36 @@ def test_erasing_a_person_withdraws_the_batch_that_they_are_in_whatever_became_o
     rig.outbox.erasure.forget("bob")
     assert batches.is_whole(first)
     assert not batches.is_whole(second)
+
+
+def test_what_is_answered_is_removed_though_the_disk_fails_what_is_done_with_another(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise StorageError("the disk failed", path="")
+
+    def wait_for_all() -> list[Made]:
+        found: list[Made] = []
+        while lanes.busy:
+            found += wait()
+        return sorted(found, key=lambda each: segops.accepted[each.batch.rows[0].id - 1])
+
+    with Gathered(3) as segops:
+        segops.then = lambda number, request: (
+            answer(400, {"detail": "Bad."}) if number == 1 else segops.accept(request)
+        )
+        rig = make_rig(segops.url, max_in_flight=3)
+        rig.append(80)
+        lanes: Any = rig.delivery.sender._overlap._lanes  # type: ignore[union-attr]
+        wait = lanes.wait
+        with monkeypatch.context() as patch:
+            patch.setattr(lanes, "wait", wait_for_all)
+            patch.setattr(rig.outbox.batches, "halve", fail)
+            with pytest.raises(StorageError):
+                rig.round()
+        assert rig.outbox.waiting.counts().pending == 20
+        rig.next_round()
+    assert segops.accepted == Counter(range(80))
 
 
 def test_a_stop_waits_for_what_is_under_way_and_ends_all_threads(
