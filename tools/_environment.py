@@ -38,7 +38,7 @@ def environment(extra: str, python: str | None = None) -> Path:
         venv.create(home, with_pip=True, clear=True)
     else:
         subprocess.run([python, "-m", "venv", "--clear", str(home)], check=True)
-    install = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [str(interpreter), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     if subprocess.run([*install, "--editable", f"{ROOT}[{extra}]"], check=False).returncode:
         sys.exit(f"pip could not install what {home.name} needs; see above")
     stamp.write_text(made_of)

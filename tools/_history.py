@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from _environment import ROOT
 
-import segops_durable
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,6 +27,8 @@ def save(ratios: dict[str, float], path: Path = HISTORY) -> None:
         ratios: By what is compared with what.
         path: The history; it is made if it is not there.
     """
+    import segops_durable  # noqa: PLC0415 - `bench.py --help` does without
+
     run = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "version": segops_durable.__version__,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 
 from _environment import run_tool
+from speed.options import parse
 
 _PEERS = ("segops", "segment.analytics", "posthog", "logstash_async", "litequeue", "matplotlib")
 
 if __name__ == "__main__":
+    parse(sys.argv[1:])  # a question for help, or a mistake, costs nobody an environment
     here = {"--here", "--compare", "--from"}.intersection(
         each.partition("=")[0] for each in sys.argv
     )

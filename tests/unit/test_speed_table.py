@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,3 +69,15 @@ def test_the_readme_shows_the_figures_that_the_repository_keeps(tmp_path: Path) 
     copy.write_text(readme.README.read_text(encoding="utf-8"), encoding="utf-8")
     readme.write(json.loads(readme.JSON.read_text(encoding="utf-8")), copy)
     assert copy.read_text(encoding="utf-8") == readme.README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("--no-such-option", 2)])
+def test_a_question_for_help_or_a_mistake_costs_nobody_an_environment(
+    argument: str, status: int
+) -> None:
+    command = readme.JSON.with_name("bench.py")
+    found = subprocess.run(
+        [sys.executable, "-S", command, argument], capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, "Making" in found.stdout) == (status, False)
+    assert "usage: bench.py" in found.stdout + found.stderr
