@@ -111,7 +111,12 @@ class Lanes:
 
     def send(self, batch: Batch, max_retries: int) -> None:
         """Have a batch sent; one has to be free."""
-        self._free.pop().send(batch, max_retries)
+        lane = self._free.pop()
+        try:
+            lane.send(batch, max_retries)
+        except BaseException:  # or it would be waited for, for ever
+            self._free.append(lane)
+            raise
 
     def wait(self) -> list[Made]:
         """What came of the batches that are back, one at least; nothing if none is on its way."""
