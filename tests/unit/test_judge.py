@@ -24,6 +24,12 @@ def whole(**options: Any) -> Record:
     return batch(*map(make_event, NAMES), **options)
 
 
+def test_what_still_waits_is_not_lost_and_is_not_well_either() -> None:
+    found = judge(NAMES, [whole(is_accepted=False)], allowed=0, waiting=len(NAMES))
+    assert (found.lost, found.waiting) == (0, len(NAMES))
+    assert found.problems() == ["3 events could not be sent in the end"]
+
+
 def test_what_arrived_as_it_was_tracked_is_well() -> None:
     found = judge(NAMES, [whole()], allowed=0)
     assert found == Findings(acknowledged=3, arrived=3)

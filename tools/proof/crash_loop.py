@@ -24,7 +24,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proof.judge import Findings, judge
-from proof.life import BATCH, MUTANTS, Life, live, open_client, prepare_to_fork, troubles_below
+from proof.life import (
+    BATCH,
+    MUTANTS,
+    Life,
+    drain,
+    live,
+    open_client,
+    prepare_to_fork,
+    troubles_below,
+)
 from proof.recorder import Recorder, Reply, Request, read
 
 if TYPE_CHECKING:
@@ -34,7 +43,6 @@ KILLS = 1000
 _INSTANTS = ("opening", "anywhere", "in flight", "answered")
 _OPENING_SECONDS, _LIFE_SECONDS, _ANSWERED_SECONDS = 0.012, 0.1, 0.002
 _MOST_SECONDS_TO_WAIT = 10.0
-_DRAIN_SECONDS = 300.0
 
 
 @dataclass
@@ -97,12 +105,12 @@ class Lane:
                 each.join()
             self.kills["at the end"] += len(self._lives)
             client = open_client(replace(self._life(), mutant=""))
-            client.flush(timeout=_DRAIN_SECONDS)
+            waiting = drain(client)
             client.shutdown()
         life = self._life()
         acknowledged = life.notes.read_text(encoding="ascii").split() if life.notes.exists() else []
         allowed = self.kills.total() * BATCH * self._options.max_in_flight
-        return judge(acknowledged, read(self._home / "requests"), allowed)
+        return judge(acknowledged, read(self._home / "requests"), allowed, waiting=waiting)
 
     def _came(self, _request: Request) -> Reply:
         self._notice("in flight")

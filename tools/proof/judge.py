@@ -23,7 +23,8 @@ class Findings:
         acknowledged: `track` had returned.
         arrived: Different ones that the server took.
         refused: Kept as dead letters, as the server would not have them.
-        lost: Acknowledged, and neither arrived nor refused.
+        lost: Acknowledged, and neither arrived nor refused, nor waiting.
+        waiting: Still in the outbox, though all was to be sent: it is not known which.
         altered: Arrived otherwise than they were tracked, or were never tracked.
         duplicates: That arrived once more.
         conflicts: Keys that came with two bodies.
@@ -34,6 +35,7 @@ class Findings:
     arrived: int = 0
     refused: int = 0
     lost: int = 0
+    waiting: int = 0
     altered: int = 0
     duplicates: int = 0
     conflicts: int = 0
@@ -47,6 +49,7 @@ class Findings:
         """Say what must not be; nothing if all is well."""
         found = {
             "acknowledged events are lost": self.lost,
+            "events could not be sent in the end": self.waiting,
             "events came altered": self.altered,
             "keys came with two bodies": self.conflicts,
             f"duplicates are more than the {self.allowed:,} that may be": (
@@ -73,7 +76,11 @@ class Findings:
 
 
 def judge(
-    acknowledged: Iterable[str], records: Iterable[Record], allowed: int, dead: Iterable[Any] = ()
+    acknowledged: Iterable[str],
+    records: Iterable[Record],
+    allowed: int,
+    dead: Iterable[Any] = (),
+    waiting: int = 0,
 ) -> Findings:
     """Compare what was acknowledged with what came.
 
@@ -82,8 +89,9 @@ def judge(
         records: Every batch that came.
         allowed: Duplicates that there may be.
         dead: Events of which the outbox says that the server refused them. Defaults to none.
+        waiting: How many the outbox still has. Defaults to none.
     """
-    found = Findings(allowed=allowed)
+    found = Findings(allowed=allowed, waiting=waiting)
     missing = set(acknowledged)
     found.acknowledged = len(missing)
     arrived: set[str] = set()
@@ -108,7 +116,7 @@ def judge(
     found.altered += kept.count(None)
     found.refused = len(kept)
     found.arrived, found.conflicts = len(arrived), len(conflicts)
-    found.lost = len(missing - arrived - set(kept))
+    found.lost = max(0, len(missing - arrived - set(kept)) - waiting)
     return found
 
 

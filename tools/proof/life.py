@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ _BURST = 30
 _SECONDS_OF_THE_FORGER = 0.02
 _SECONDS_TO_OPEN_AGAIN = 0.05
 _SECONDS_TO_END = 2.0
+_DRAIN_SECONDS = 300.0
+_MOST_SECONDS_OF_A_LIMIT = 5.0
+"""A pause that the server asked for is noted by the time of day. A clock that is set back by a year
+makes it the longest that there may be: an hour, unless a client says so."""
 _PATIENT_AT, _PATIENT_FACTOR, _EVERY = 3000, 20, 64
 
 
@@ -124,7 +129,12 @@ def _in_the_end(
 def open_client(life: Life, **options: Any) -> SegOpsClient:  # noqa: ANN401 - any of the client's
     """The client of a life."""
     session = ForgingSession() if life.mutant == "remove-first" else None
-    chosen: dict[str, Any] = {"flush_interval": 0.01, "http_session": session, **options}
+    chosen: dict[str, Any] = {
+        "flush_interval": 0.01,
+        "http_session": session,
+        "max_retry_after": _MOST_SECONDS_OF_A_LIMIT,
+        **options,
+    }
     if life.max_in_flight > 1:
         chosen["max_in_flight"] = life.max_in_flight
     return SegOpsClient(
@@ -135,6 +145,16 @@ def open_client(life: Life, **options: Any) -> SegOpsClient:  # noqa: ANN401 - a
         on_error=lambda _error: None,
         **chosen,
     )
+
+
+def drain(client: SegOpsClient) -> int:
+    """Send what is left, once the pauses that the server asked for are over; give what is not."""
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    while True:
+        waiting = client.flush(timeout=_DRAIN_SECONDS).pending
+        if not waiting or time.monotonic() > deadline:
+            return waiting
+        time.sleep(_SECONDS_TO_OPEN_AGAIN)
 
 
 def live(life: Life) -> None:

@@ -32,7 +32,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proof.judge import Findings, judge
-from proof.life import BATCH, MUTANTS, Life, live, open_client, prepare_to_fork, troubles_below
+from proof.life import (
+    BATCH,
+    MUTANTS,
+    Life,
+    drain,
+    live,
+    open_client,
+    prepare_to_fork,
+    troubles_below,
+)
 from proof.recorder import Recorder, read
 from proof.shims import CLOCK, build
 from proof.weather import Weather
@@ -44,7 +53,6 @@ _PROCESSES = 3
 _DISK_ERRORS = (errno.ENOSPC, errno.ENOSPC, errno.EIO, errno.EDQUOT)
 _MOST_AHEAD = 365 * 86_400
 _SECONDS_A_STEP = (0.0, 0.3)
-_DRAIN_SECONDS = 300.0
 _PAUSE = threading.Event()
 """It is never set: to wait on it is to wait."""
 
@@ -103,7 +111,7 @@ class Lane:
         while self._lives:
             self.happened[self._kill()] += 1
         client = open_client(Life(self._recorder.url, self._home, "none"))
-        client.flush(timeout=_DRAIN_SECONDS)
+        waiting = drain(client)
         dead = [letter.event for letter in client.dead_letters()]
         client.shutdown()
         acknowledged = life.notes.read_text(encoding="ascii").split() if life.notes.exists() else []
@@ -113,7 +121,7 @@ class Lane:
         if life.refusals.exists():
             self.happened["track raised, as the disk failed"] = life.refusals.stat().st_size
         self.happened.update({f"answer: {mood}": n for mood, n in self._weather.met.items()})
-        return judge(acknowledged, read(self._home / "requests"), allowed, dead)
+        return judge(acknowledged, read(self._home / "requests"), allowed, dead, waiting)
 
     def _life(self) -> Life:
         return Life(
