@@ -7,8 +7,6 @@ end is what makes each version of the tables out of the one before.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 QUEUE = "queue_outbox"
 """The table that persist-queue makes: its `queue_` prefix and our queue's name."""
 
@@ -49,19 +47,11 @@ INSERT_NEXT = f"INSERT INTO {QUEUE} ({', '.join(ROW)}) VALUES ({_marks(ROW)})"
 MORE_NEXT = f", ({_marks(ROW)})"
 """What each further row adds to it."""
 
+UNTIMED = ROW[:-2]
+"""The columns of a row that says itself when it occurred: the other clock stays NULL."""
 
-@lru_cache(maxsize=16)
-def insert_next_alike(count: int) -> str:
-    """Insert so many rows that have all in common but their data and checksums.
-
-    The first four parameters are what they have in common, in the order of the columns.
-    """
-    rows = [f"(?{5 + 2 * row}, ?1, ?{6 + 2 * row}, ?2, ?3, ?4)" for row in range(count)]
-    return f"INSERT INTO {QUEUE} ({', '.join(ROW)}) VALUES {', '.join(rows)}"
-
-
-MOST_ROW_TEXT = len(", (?99999, ?1, ?99999, ?2, ?3, ?4)")
-"""Characters that a row takes in any of these statements."""
+INSERT_NEXT_UNTIMED = f"INSERT INTO {QUEUE} ({', '.join(UNTIMED)}) VALUES ({_marks(UNTIMED)})"
+MORE_NEXT_UNTIMED = f", ({_marks(UNTIMED)})"
 
 INSERT_ROW_AS = (
     f"INSERT OR IGNORE INTO {QUEUE} (_id, {', '.join(ROW)})"

@@ -24,12 +24,13 @@ from segops_durable.outbox.disk.log import PAGE_SIZE
 from segops_durable.outbox.records.schema import (
     CREATE_QUEUE,
     INSERT_NEXT,
+    INSERT_NEXT_UNTIMED,
     INSERT_ROW_AFTER,
     MORE_NEXT,
+    MORE_NEXT_UNTIMED,
     MORE_ROWS,
-    MOST_ROW_TEXT,
     ROW,
-    insert_next_alike,
+    UNTIMED,
 )
 from segops_durable.outbox.store.boundary import Connection, lenient_text
 from segops_durable.outbox.store.log_size import USUAL_LOG_BYTES
@@ -90,18 +91,16 @@ def _inserting(rows: Sequence[NewRowValues]) -> tuple[str, list[Any]]:
     """What inserts rows behind others, and its parameters.
 
     `sqlite3` looks for an adapter of each value that is None or bytes, which takes as long as the
-    rest of a row. So data is given as a bytearray, and what rows have in common once.
+    rest of a row. So data is given as a bytearray, and a clock that no row has is left out.
     """
     width, count = len(ROW), len(rows)
     values: list[Any] = [*chain.from_iterable(rows)]
-    data, crcs = values[0::width], values[2::width]
-    stamps = [values[column::width] for column in (1, 3, 4, 5)]
-    if all(each.count(each[0]) == count for each in stamps):
-        values = [each[0] for each in stamps] + [None] * (2 * count)
-        values[4::2], values[5::2] = map(bytearray, data), crcs
-        return insert_next_alike(count), values
-    values[0::width] = map(bytearray, data)
-    return INSERT_NEXT + MORE_NEXT * (count - 1), values
+    values[0::width] = map(bytearray, values[0::width])
+    if any(values[column::width].count(None) < count for column in range(len(UNTIMED), width)):
+        return INSERT_NEXT + MORE_NEXT * (count - 1), values
+    for column in reversed(range(len(UNTIMED), width)):
+        del values[column :: column + 1]
+    return INSERT_NEXT_UNTIMED + MORE_NEXT_UNTIMED * (count - 1), values
 
 
 class _AsTheyAre:
@@ -225,7 +224,7 @@ class EventQueue(persistqueue.SQLiteQueue):
             text = self.writer.getlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH)
         else:
             variables, text = _limits_of_build(self.writer)
-        by_text = 1 + (text - len(self._insert)) // MOST_ROW_TEXT
+        by_text = 1 + (text - len(self._insert)) // len(MORE_ROWS)
         return max(1, min(_MOST_ROWS, (variables - 1) // len(ROW), by_text))
 
     def _find_descriptors(self, path: Path) -> None:
