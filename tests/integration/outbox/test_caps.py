@@ -89,6 +89,7 @@ def test_the_bytes_of_the_file_are_bounded(
     track(client, 1)  # there is room again
 
 
+@pytest.mark.usefixtures("default_directory")
 def test_an_event_that_is_too_large_is_refused_with_its_size(
     make_client: Callable[..., SegOpsClient],
 ) -> None:
