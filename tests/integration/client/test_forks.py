@@ -60,6 +60,12 @@ def status_of(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def become_sender(client: SegOpsClient) -> None:
+    """Send an event: a child that sends, and ends at once, would leave a batch to be repeated."""
+    track(client, 1, first=-1)
+    assert client.flush(timeout=30).ok
+
+
 def test_both_processes_track_and_send_after_a_fork(
     make_client: Callable[..., SegOpsClient], sandbox: Sandbox
 ) -> None:
@@ -97,6 +103,7 @@ def test_200_forks_under_load_lose_nothing_and_hang_nobody(
     make_client: Callable[..., SegOpsClient], segops: Peer
 ) -> None:
     client = make_client(api_url=segops.url, flush_interval=0.05)
+    become_sender(client)
     stop = threading.Event()
     tracked = [0] * 4
 
@@ -121,7 +128,7 @@ def test_200_forks_under_load_lose_nothing_and_hang_nobody(
             thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
     assert client.flush(timeout=60).ok
-    expected = set(range(FORKS))
+    expected = set(range(-1, FORKS))
     for thread_number, count in enumerate(tracked):
         expected |= {1_000_000 * (thread_number + 1) + n for n in range(count)}
     assert segops.accepted == Counter(expected)
@@ -134,6 +141,7 @@ def test_threads_that_fork_at_once_do_not_hang_each_other(
     make_client: Callable[..., SegOpsClient], segops: Peer
 ) -> None:
     client = make_client(api_url=segops.url)
+    become_sender(client)
     outcomes: list[int] = []
 
     def work(thread: int) -> None:
@@ -148,7 +156,7 @@ def test_threads_that_fork_at_once_do_not_hang_each_other(
         thread.join(60)
     assert outcomes == [0] * 60
     assert client.flush(timeout=30).ok
-    assert (len(segops.accepted), segops.accepted.total()) == (60, 60)
+    assert (len(segops.accepted), segops.accepted.total()) == (61, 61)
 
 
 def test_a_fork_while_a_batch_is_in_flight_does_not_send_it_twice(
