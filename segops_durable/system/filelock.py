@@ -42,6 +42,10 @@ if sys.platform == "win32":  # pragma: no cover - the other platforms' branch is
         os.lseek(fd, at, os.SEEK_SET)
         return os.write(fd, data)
 
+    def _read_at(fd: int, size: int, at: int) -> bytes:
+        os.lseek(fd, at, os.SEEK_SET)
+        return os.read(fd, size)
+
 else:
     import fcntl
 
@@ -55,7 +59,10 @@ else:
     def _unlock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_UN)
 
+    # neither moves the descriptor's place: where the program has just closed it and opened a file
+    # of its own by that number, the program would write that file from the wrong place
     _write_at = os.pwrite
+    _read_at = os.pread
 
 
 _SHORT_WAIT = 0.0005
@@ -121,9 +128,8 @@ class FileLock:
         if not self._is_ours:
             return
         os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
         # Windows lets nobody else read a byte that is locked: so that is one of its own, the first
-        os.write(self._fd, b" " + note)
+        _write_at(self._fd, b" " + note, 0)
 
     def keep(self, at: int, data: bytes) -> None:
         """Write data into the file, in its place; not synced, and so not to be relied on.
@@ -134,8 +140,7 @@ class FileLock:
 
     def kept(self, at: int, size: int) -> bytes:
         """Read what `keep` wrote there; less where there is less. As `keep`."""
-        os.lseek(self._fd, 1 + at, os.SEEK_SET)
-        return os.read(self._fd, size)
+        return _read_at(self._fd, size, 1 + at)
 
     def release(self) -> None:
         """Give the lock back, if it is held; as `keep`."""

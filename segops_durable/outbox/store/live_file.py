@@ -115,7 +115,7 @@ class LiveFile:
         Raises:
             sqlite3.DatabaseError: It is.
         """
-        self._ledger.check(queue.reader)
+        self._ledger.check(queue.writer)
 
     def append(self, action: Callable[[EventQueue], _T]) -> _T:
         """Run an action that adds rows, where the file was seen at the path a moment ago.

@@ -58,8 +58,8 @@ class Successors:
         """Fill a new file with what an open connection still reads of one that is gone."""
         found = 0
         with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(new)) as target:
-            old.reader.backup(target)
-            found = count_rows(old.reader)
+            old.writer.backup(target)  # other threads may be reading with the reader
+            found = count_rows(old.writer)
         text = f"was deleted or moved; {found} events were carried over"
         with closing(self._open_queue(new)) as queue:
             upgrade(queue.writer, version_of(queue.reader))
