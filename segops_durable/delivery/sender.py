@@ -200,9 +200,9 @@ class Sender:
             self._apply(STANDING_BY)
             return False
         if not self._is_sender:
-            left = self._outbox.retry_at() - self._clock.time()
-            if left > 0:  # at most the longest: the clock may have been set back
-                self._pause.order(min(left, self._pace.max_retry_after))
+            left = self._outbox.order_left()
+            if left > 0:
+                self._pause.order(min(left, self._pace.max_retry_after))  # which may be another now
             self._apply(taking_over(left))
             self._is_sender = True
         return True
@@ -292,7 +292,7 @@ class Sender:
             self._pause.lengthen(decision.longest_pause)
         if decision.order is not None:
             self._pause.order(decision.order)
-            self._outbox.keep_retry_at(self._clock.time() + decision.order)
+            self._outbox.keep_order(decision.order)
         if decision.is_told and outcome is not None:
             self._report(outcome.as_error(self.retry_at))
         if decision.finding is Finding.ANSWERED or decision.reason is not None:

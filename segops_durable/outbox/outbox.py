@@ -38,7 +38,7 @@ from segops_durable.outbox.disk.files import refuse_network_filesystem
 from segops_durable.outbox.erasure import Erasure
 from segops_durable.outbox.owner import Binding, Owner
 from segops_durable.outbox.records.notes import read_note, write_note
-from segops_durable.outbox.records.typed import is_time
+from segops_durable.outbox.records.order import Order, order_as_text, order_of
 from segops_durable.outbox.sender_lock import SenderLock
 from segops_durable.outbox.store.complaints import interrupted_error
 from segops_durable.outbox.store.gate import LOCK_TIMEOUT
@@ -105,7 +105,7 @@ class Outbox:
         self.path: Path = path
         if not allow_network_filesystem:
             refuse_network_filesystem(path)
-        clock = clock or Clock()
+        self._clock = clock = clock or Clock()
         self._news: deque[SegOpsError] = deque()  # to tell besides what the store has
         self._binding = Binding(path, api_url, key_fingerprint, self.tell)
         self._store = store = Store(path, durability, self._binding.bind, lock_timeout, mends=mends)
@@ -120,18 +120,16 @@ class Outbox:
         self.transfer: Transfer = Transfer(store, caps, self.owner)
         self._binding.log_new_key()
 
-    def keep_retry_at(self, unix_time: float) -> None:
-        """Write down when SegOps allows the next request, for whoever sends it."""
-        text = repr(unix_time)
+    def keep_order(self, seconds: float) -> None:
+        """Write down for how long SegOps wants no request, for whoever sends the next."""
+        text = order_as_text(Order(seconds, self._clock.moment()))
         self._store.transact(lambda writer: write_note(writer, "retry_at", text))
 
-    def retry_at(self) -> float:
-        """When SegOps allows the next request, in Unix time; 0 if it never forbade one."""
-        try:
-            found = float(self._store.look(partial(read_note, name="retry_at")) or 0.0)
-        except ValueError:
-            return 0.0
-        return found if is_time(found) else 0.0
+    def order_left(self) -> float:
+        """Seconds for which SegOps wants no request; 0 if the next one may be sent."""
+        text = self._store.look(partial(read_note, name="retry_at"))
+        order = None if text is None else order_of(text)
+        return 0.0 if order is None else order.left(self._clock.moment())
 
     def look_after(self) -> None:
         """Notice a file that vanished or was replaced, or records that are damaged.

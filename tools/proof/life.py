@@ -36,9 +36,6 @@ _SECONDS_OF_THE_FORGER = 0.02
 _SECONDS_TO_OPEN_AGAIN = 0.05
 _SECONDS_TO_END = 2.0
 _DRAIN_SECONDS = 300.0
-_MOST_SECONDS_OF_A_LIMIT = 5.0
-"""A pause that the server asked for is noted by the time of day. A clock that is set back by a year
-makes it the longest that there may be: an hour, unless a client says so."""
 _PATIENT_AT, _PATIENT_FACTOR, _EVERY = 3000, 20, 64
 
 
@@ -132,7 +129,6 @@ def open_client(life: Life, **options: Any) -> SegOpsClient:  # noqa: ANN401 - a
     chosen: dict[str, Any] = {
         "flush_interval": 0.01,
         "http_session": session,
-        "max_retry_after": _MOST_SECONDS_OF_A_LIMIT,
         **options,
     }
     if life.max_in_flight > 1:

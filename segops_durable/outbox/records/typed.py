@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 _END_OF_TIME = 253_402_300_800.0
 """The year 10000, which no calendar here has."""
 
 
-def is_time(value: object) -> bool:
+def is_time(value: object) -> TypeGuard[float]:
     """Whether a value is a Unix time that every calendar has; not infinite, and no NaN."""
     return isinstance(value, float) and 0.0 <= value < _END_OF_TIME
 

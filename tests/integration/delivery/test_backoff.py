@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from support.rig import Rig
 
 
+A_YEAR = 365 * 86_400.0
+
+
 # Busy
 
 
@@ -62,9 +65,7 @@ def test_no_request_is_made_before_a_retry_after_is_over_also_after_a_restart(
     assert segops.accepted == Counter(range(3))
 
 
-def test_a_retry_after_is_clamped_and_so_is_what_a_clock_set_back_makes_of_it(
-    make_rig: Callable[..., Rig],
-) -> None:
+def test_a_retry_after_is_clamped_also_by_the_next_process(make_rig: Callable[..., Rig]) -> None:
     patience = {"Retry-After": "999999"}
     with Peer(lambda _request: answer(429, {"detail": "Later."}, patience)) as segops:
         rig = make_rig(segops.url, max_retry_after=100.0)
@@ -72,11 +73,40 @@ def test_a_retry_after_is_clamped_and_so_is_what_a_clock_set_back_makes_of_it(
         rig.round()
         assert rig.delivery.sender.pause_seconds == 100
         rig.close()
-        rig.clock.move(-86_400)
-        again = make_rig(segops.url, clock=rig.clock, max_retry_after=100.0)
+        again = make_rig(segops.url, clock=rig.clock, max_retry_after=50.0)
         again.round()
-        assert again.delivery.sender.pause_seconds == 100
+        assert again.delivery.sender.pause_seconds == 50
         segops.react = segops.accept
+        again.next_round()
+    assert segops.accepted == Counter(range(1))
+
+
+@pytest.mark.parametrize(
+    ("boot", "ahead", "left"),
+    [
+        (1, A_YEAR, 10),
+        (1, -A_YEAR, 10),
+        (2, 0, 10),
+        (2, -A_YEAR, 600),  # nobody knows: all that was asked for, and no more
+    ],
+)
+def test_what_is_left_of_a_retry_after_is_kept_to_whatever_the_clock_is_set_to(
+    make_rig: Callable[..., Rig], boot: int, ahead: float, left: float
+) -> None:
+    patience = {"Retry-After": "600"}
+    with Peer(lambda _request: answer(429, {"detail": "Later."}, patience)) as segops:
+        rig = make_rig(segops.url)
+        rig.append(1)
+        rig.round()
+        rig.close()
+        rig.clock.move(590)
+        rig.clock.set(ahead)
+        rig.clock.boot = boot
+        again = make_rig(segops.url, clock=rig.clock)
+        segops.react = segops.accept
+        again.round(is_asked_for=True)
+        assert len(segops.requests) == 1
+        assert again.delivery.sender.pause_seconds == pytest.approx(left)
         again.next_round()
     assert segops.accepted == Counter(range(1))
 

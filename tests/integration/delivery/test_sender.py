@@ -59,7 +59,7 @@ def test_an_order_that_cannot_be_read_when_a_sender_takes_over_is_read_before_it
         rig.close()
         again = make_rig(segops.url, clock=rig.clock)
         with monkeypatch.context() as failing:
-            failing.setattr(again.outbox, "retry_at", fail)
+            failing.setattr(again.outbox, "order_left", fail)
             with pytest.raises(segops_durable.StorageError):
                 again.round(is_asked_for=True)
         again.round(is_asked_for=True)

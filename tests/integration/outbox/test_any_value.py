@@ -81,7 +81,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> Pa
     outbox.batches.settle(Settlement(batch, 0, Letter(Cause.REFUSED, "so", 400, "no")), None)
     outbox.commit.append(sorted(ROWS), checkpoint=Checkpoint("job", 1))
     outbox.transfer.load(lines, Place())
-    outbox.keep_retry_at(1e9)
+    outbox.keep_order(600.0)
     outbox.batches.take(Take(3))
     outbox.close()
     with closing(sqlite3.connect(path)) as file:
@@ -109,7 +109,7 @@ def use_everything(outbox: Outbox, lines: list[bytes]) -> None:
     uses: list[Callable[[], object]] = [
         outbox.look_after,
         outbox.waiting.counts,
-        outbox.retry_at,
+        outbox.order_left,
         outbox.owner.anonymous_id,
         outbox.waiting.identities,
         lambda: outbox.waiting.peek(100),
