@@ -126,13 +126,14 @@ class Cutter:
         run: What was done to the files.
         directory: Where the disks are put together; in memory is best.
         is_strict: See `Disk`.
+        seed: Of what a disk keeps that was not synced. Defaults to 2026.
     """
 
-    def __init__(self, run: Run, directory: Path, *, is_strict: bool) -> None:
+    def __init__(self, run: Run, directory: Path, *, is_strict: bool, seed: int = 2026) -> None:
         self._run = run
         self._directory = directory
         self._disk = Disk(is_strict=is_strict)
-        self._chance = random.Random(2026)  # noqa: S311 - cuts that can be repeated
+        self._chance = random.Random(seed)  # noqa: S311 - cuts that can be repeated
         self._tracked: set[int] = set()
         self._accepted: set[int] = set()
         self.result = Result()
@@ -209,9 +210,13 @@ def main(arguments: list[str]) -> int:
         epilog="Status 0: nothing was lost. 1: something was, or it could not be shown.",
     )
     parser.add_argument("--events", type=int, default=EVENTS, help="in a run (%(default)s)")
-    events = parser.parse_args(arguments).events
+    parser.add_argument("--seed", type=int, help="of what is decided by chance (a new one)")
+    options = parser.parse_args(arguments)
+    events, seed = options.events, options.seed
     if not 1 <= events <= _MOST_EVENTS:
         parser.error(f"--events must be 1 to {_MOST_EVENTS}")
+    seed = random.randrange(2**32) if seed is None else seed  # noqa: S311 - no secret
+    print(f"seed {seed}", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="segops-powercut-") as directory,
         tempfile.TemporaryDirectory(dir=in_memory()) as disks,
@@ -222,21 +227,21 @@ def main(arguments: list[str]) -> int:
             return 1
         print(f"{'synchronous':12} {'names':6} {'cuts':>6} {'lossy':>6} {'damaged':>8} re-sent")
         found = {
-            durability: _cut(library, Path(directory, durability), Path(disks), events)
+            durability: _cut(library, Path(directory, durability), Path(disks), events, seed)
             for durability in ("full", "normal", "off")
         }
-    line, status = verdict(found["full"], found["off"])
+    line, status = verdict(found["full"], found["off"], f", seed {seed}")
     print(line)
     return status
 
 
-def _cut(library: Path, place: Path, disks: Path, events: int) -> Result:
+def _cut(library: Path, place: Path, disks: Path, events: int, seed: int) -> Result:
     """Cut one run by both rules; print what came of it."""
     place.mkdir()
     run = record(library, place, events, place.name)
     both = Result()
     for is_strict in (True, False):
-        found = Cutter(run, disks, is_strict=is_strict).cut_everywhere()
+        found = Cutter(run, disks, is_strict=is_strict, seed=seed).cut_everywhere()
         print(
             f"{place.name:12} {'posix' if is_strict else 'ext4':6} {found.cuts:6} {found.lossy:6}"
             f" {found.damaged:8} {found.most_resent:7}",
@@ -249,12 +254,13 @@ def _cut(library: Path, place: Path, disks: Path, events: int) -> Result:
     return both
 
 
-def verdict(full: Result, off: Result) -> tuple[str, int]:
+def verdict(full: Result, off: Result, how: str = "") -> tuple[str, int]:
     """One line that says how it went, and the status to end with.
 
     Args:
         full: What the cuts did with ``durability="full"``.
         off: What they did where nothing is synced: they have to do harm there.
+        how: What else to say of the run. Defaults to nothing.
     """
     problems = {
         f"{full.lossy:,} disks had lost an acknowledged event": full.lossy,
@@ -263,7 +269,7 @@ def verdict(full: Result, off: Result) -> tuple[str, int]:
         "the cuts do no harm where nothing is synced, so they show nothing": not off.lossy,
     }
     found = [text for text, is_so in problems.items() if is_so]
-    of_what = f"{full.cuts:,} power cuts with durability full"
+    of_what = f"{full.cuts:,} power cuts with durability full{how}"
     if found:
         return f"VERDICT: FAILED. {of_what}: {'; '.join(found)}", 1
     return (

@@ -16,7 +16,7 @@ from rich.console import Console
 from speed import readme
 from speed.growth import Growth
 from speed.isolation import JobFailedError, prepare
-from speed.machine import describe
+from speed.machine import describe, on_disk
 from speed.measuring import Bench, Size
 from speed.options import parse
 from speed.report import as_document, print_tables, write_json
@@ -66,13 +66,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     size = replace(size, **{name: number for name, number in given.items() if number is not None})
     with tempfile.TemporaryDirectory(prefix="segops-bench-") as directory:
         has_slow_syncs = prepare(Path(directory))
-        machine = describe(options.directory)
-        bench = Bench(size, options.directory, say, has_slow_syncs=has_slow_syncs)
+        place = options.directory or on_disk()
+        machine = describe(place)
+        bench = Bench(size, place, say, has_slow_syncs=has_slow_syncs)
         try:
             bench.run()
         finally:
             bench.close()
-        growth = Growth(options.directory, say, is_quick=options.quick, is_tiny=options.smoke)
+        growth = Growth(place, say, is_quick=options.quick, is_tiny=options.smoke)
         curves = growth.run()
     return as_document(machine, bench.rows, bench.contenders, curves)
 

@@ -9,6 +9,7 @@ import statistics
 import threading
 import time
 from contextlib import closing
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,10 +20,10 @@ from speed.peers import EVENT, NOWHERE, PEERS, ours, stay_on_loopback, stored
 from speed.server import ask, counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _COLUMNS = "data, timestamp, crc, identity, uptime, boot"
-_FLUSH_SECONDS = 600.0
+FLUSH_SECONDS = 600.0
 _ROWS_A_COMMIT = 500
 _LINES_A_COMMIT = 5000
 _FAR = 3600.0
@@ -105,7 +106,7 @@ def deliver(directory: Path, url: str, events: int) -> Timing:
         cpu, start = time.process_time(), time.perf_counter()
         for _ in range(events):
             client.track(EVENT)
-        client.flush(timeout=_FLUSH_SECONDS)
+        client.flush(timeout=FLUSH_SECONDS)
         timing = Timing(
             (time.perf_counter() - start) / events, 0, (time.process_time() - cpu) / events
         )
@@ -113,11 +114,11 @@ def deliver(directory: Path, url: str, events: int) -> Timing:
     return timing
 
 
-def fill(directory: Path, url: str, events: int, event: dict[str, Any] | None = None) -> None:
+def fill(directory: Path, url: str, events: Iterable[dict[str, Any]]) -> None:
     """Have events wait in an outbox, and nothing of them sent."""
     ask(url, "shut")
     with ours(directory, url, flush_interval=_FAR, max_retries=0) as client:
-        client.track_many(event or EVENT for _ in range(events))
+        client.track_many(events)
     ask(url, "open")
     ask(url, "reset")
 
@@ -126,11 +127,11 @@ def drain(
     directory: Path, url: str, events: int, batch_size: int, max_in_flight: int = 1
 ) -> Timing:
     """Send what waits."""
-    fill(directory, url, events)
+    fill(directory, url, repeat(EVENT, events))
     more: dict[str, Any] = {"max_in_flight": max_in_flight} if max_in_flight > 1 else {}
     with ours(directory, url, batch_size=batch_size, **more) as client:
         cpu, start = time.process_time(), time.perf_counter()
-        client.flush(timeout=_FLUSH_SECONDS)
+        client.flush(timeout=FLUSH_SECONDS)
         timing = Timing(
             (time.perf_counter() - start) / events, 0, (time.process_time() - cpu) / events
         )
@@ -215,55 +216,26 @@ def written(directory: Path, name: str, url: str, events: int) -> float:
     """Bytes that a peer writes to its files for an event, one by one."""
     with PEERS[name].run(directory, url) as call:
         call()
-        before = _written()
+        before = handed_over()
         for _ in range(events):
             call()
-        return (_written() - before) / events
+        return (handed_over() - before) / events
 
 
-def written_offline(directory: Path, settle: float, seconds: float) -> float:
-    """Bytes a second that are written while 1,000 events wait and nobody is there."""
-    with ours(directory, NOWHERE) as client:
-        client.track_many([EVENT] * 1000)
-        never = threading.Event()
-        never.wait(settle)
-        before = _written()
-        never.wait(seconds)
-        return (_written() - before) / seconds
-
-
-def _written() -> int:
-    """Bytes that this process has handed to the system."""
+def handed_over() -> int:
+    """Bytes that this process has handed to the system to write."""
     lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
     return int(dict(line.split(": ") for line in lines)["wchar"])
-
-
-def steady(directory: Path, url: str, rate: int, seconds: float) -> float:
-    """Requests by those that would do, under a steady load: events by `batch_size`."""
-    ask(url, "reset")
-    events = int(rate * seconds)
-    never = threading.Event()
-    with ours(directory, url) as client:
-        start = time.perf_counter()
-        for number in range(events):
-            ahead = start + number / rate - time.perf_counter()
-            if ahead > 0:
-                never.wait(ahead)
-            client.track(EVENT)
-        client.flush(timeout=_FLUSH_SECONDS)
-    found = counts(url)
-    prove("under a steady load", found["events"], events)
-    return found["requests"] / (events / 20)
 
 
 def waiting(directory: Path, place: str, url: str, events: int) -> None:
     """Make an outbox with so many waiting, to be opened by others."""
     del directory
     Path(place).mkdir(exist_ok=True)
-    fill(Path(place), url, events)
+    fill(Path(place), url, repeat(EVENT, events))
 
 
-def first_request(place: str, url: str) -> None:
+def open_and_send(place: str, url: str) -> None:
     """Open an outbox and send; whoever started this kills it (a program of its own).
 
     It asks for a flush: by itself a client waits for some part of an interval after a start,
@@ -271,4 +243,4 @@ def first_request(place: str, url: str) -> None:
     """
     print(time.monotonic(), flush=True)
     with ours(Path(place), url) as client:
-        client.flush(timeout=_FLUSH_SECONDS)
+        client.flush(timeout=FLUSH_SECONDS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speed import jobs
+from speed import jobs, loads
 from speed.isolation import isolated
+from speed.opening import first_request
 from speed.peers import NOWHERE, PEERS
 from speed.rows import claims
 from speed.server import Server
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 _LINK_SECONDS, _SLOW_LINK_SECONDS = 0.05, 0.1
 _SLOW_SYNC = {"SLOWSYNC_MS": "10"}
 _SETTLE_SECONDS = 3.0
-_FIRST_REQUEST_SECONDS = 120.0
+_HURRY = 120
+"""How many times as fast the clock goes by which an hour of an outage is watched."""
+_SLOW_RATE = 10
+_NEARLY = 0.95
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,13 @@ class Bench:
 
     Args:
         size: How much is done.
-        place: Where the outboxes go. Defaults to where temporary files go.
+        place: The directory where the outboxes go.
         has_slow_syncs: Whether they can be had.
         say: Called with what is measured next.
     """
 
     def __init__(
-        self, size: Size, place: str | None, say: Callable[[str], None], *, has_slow_syncs: bool
+        self, size: Size, place: str, say: Callable[[str], None], *, has_slow_syncs: bool
     ) -> None:
         self._size = size
         self._place = place
@@ -77,8 +80,10 @@ class Bench:
 
     def run(self) -> None:
         """Measure everything."""
-        with ThreadPoolExecutor(1) as pool:  # it only waits
-            offline = pool.submit(self._offline) if sys.platform == "linux" else None
+        with ThreadPoolExecutor(3) as pool:  # what only waits goes on beside the others
+            beside = [pool.submit(self._slow_load)]
+            if sys.platform == "linux":
+                beside += [pool.submit(self._offline), pool.submit(self._offline_for_an_hour)]
             for group in (
                 self._one_by_one,
                 self._threads,
@@ -91,8 +96,8 @@ class Bench:
                 self._open,
             ):
                 group()
-            if offline is not None:
-                self.rows["offline"].rounds.append(offline.result())
+            for each in beside:
+                each.result()
 
     def _rounds(self, what: str, most: int = 1000) -> Iterator[int]:
         count = min(self._size.rounds, most)
@@ -216,11 +221,35 @@ class Bench:
             if PEERS["official segops"].is_here:
                 theirs = self._time("official segops", events)
                 self._add("cpu", ours.cpu / (theirs.cpu + bare.cpu))
-        for _ in self._rounds("steady load", 2):
-            self._add("requests", self._job(jobs.steady, self._server.url, 1000, self._size.steady))
+        for rate, name, threads in ((1000, "requests", 1), (5000, "requests-5000", 4)):
+            for _ in self._rounds(f"{rate:,} events a second", 2):
+                load = self._load(name, self._server, rate, threads)
+                self._add(name, load.requests / load.would_do)
 
-    def _offline(self) -> float:
-        return self._job(jobs.written_offline, _SETTLE_SECONDS, self._size.offline)
+    def _load(self, name: str, server: Server, rate: int, threads: int = 1) -> loads.Load:
+        seconds = self._size.steady if rate > _SLOW_RATE else self._size.offline
+        load: loads.Load = isolated(
+            loads.steady, server.url, rate, seconds, threads, place=self._place
+        )
+        if load.rate < rate * _NEARLY:
+            self.rows[name].note = f"{load.rate:,.0f} a second is what this machine reached"
+        return load
+
+    def _slow_load(self) -> None:
+        with Server() as server:
+            load = self._load("requests-10", server, _SLOW_RATE)
+        needless = max(0.0, load.requests - load.intervals)
+        self._add("requests-10", needless / load.would_do)
+
+    def _offline(self) -> None:
+        seconds = self._size.offline
+        written = self._job(loads.written_offline, _SETTLE_SECONDS, seconds)
+        self._add("offline", written / seconds)
+
+    def _offline_for_an_hour(self) -> None:
+        seconds = self._size.offline * _HURRY
+        written = self._job(loads.written_offline, _SETTLE_SECONDS, seconds, _HURRY)
+        self._add("offline-hour", written / seconds * 3.6)
 
     def _imports(self) -> None:
         code = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
@@ -243,29 +272,7 @@ class Bench:
                 isolated(jobs.waiting, str(place), self._server.url, events)
             self.rows["open"].note = f"{self._size.waiting:,} waiting"
             for _ in self._rounds("open and first batch", 7):
-                none, of_none = self._first(empty)
-                many, of_many = self._first(full)
+                none, of_none = first_request(self._server, empty)
+                many, of_many = first_request(self._server, full)
                 self._add("open", (many - none) * 1000)
                 self._add("open-rss", (of_many - of_none) / 1e6)
-
-    def _first(self, place: Path) -> tuple[float, float]:
-        """Seconds until the first request came, and the most memory until then, in bytes."""
-        server = self._server
-        server.reset()
-        server.set_mood("silent")
-        code = "import sys; from speed.jobs import first_request; first_request(*sys.argv[1:])"
-        command = [sys.executable, "-c", code, str(place), server.url]
-        never = threading.Event()
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None  # noqa: S101 - for the type checker
-            start = float(process.stdout.readline())
-            for _ in range(int(_FIRST_REQUEST_SECONDS / 0.01)):
-                if server.counts()["requests"]:
-                    break
-                never.wait(0.01)
-            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-            process.kill()
-        first = server.counts()["first"]
-        server.set_mood("open")
-        (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-        return first - start, int(peak) * 1024.0

@@ -47,7 +47,9 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, argparse.ArgumentPa
     parser.add_argument("--events", type=int, help="per contender and round")
     parser.add_argument("--rounds", type=int, help="in which they take turns")
     parser.add_argument("--lines", type=int, help="of the file to import")
-    parser.add_argument("--directory", help="where the outboxes go: the disk to measure")
+    parser.add_argument(
+        "--directory", help="where the outboxes go: the disk to measure (that of temporary files)"
+    )
     history: dict[str, Any] = {
         "nargs": "?",
         "type": Path,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OURS, _ON_DISK, _ELSEWHERE = "#1f6f8b", "#8f8f8f", "#dcdcdc"
-_COLOURS = {"track": "#1f6f8b", "deliver": "#d1495b"}
+_COLOURS = {"track": "#1f6f8b", "deliver": "#d1495b", "stats()": "#8f8f8f"}
 
 
 def draw(document: dict[str, Any], path: Path) -> None:
@@ -66,6 +66,8 @@ def _growth(curves: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - as above
     figure, panels = plt.subplots(1, len(curves), figsize=(11, 2.8), layout="constrained")
     for axes, curve in zip(panels, curves, strict=True):
         for name, figures in curve["figures"].items():
+            if name not in _COLOURS:  # of another size
+                continue
             axes.plot(curve["at"], figures, marker="o", color=_COLOURS[name], label=name)
         axes.set_xscale("log")
         axes.set_xticks(curve["at"], [_short(size) for size in curve["at"]])

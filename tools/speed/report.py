@@ -102,14 +102,15 @@ def _of_contenders(contenders: list[dict[str, Any]]) -> Table:
 
 
 def _of_growth(curves: list[dict[str, Any]]) -> Table:
-    table = Table(title="As things grow: us an event")
-    for name in ("of what", "how much", "track", "deliver"):
+    table = Table(title="As things grow: us an event, or a call")
+    done = ("track", "deliver", "stats()", "open")
+    for name in ("of what", "how much", *done):
         table.add_column(name, justify="left" if name == "of what" else "right")
     for curve in curves:
         for number, size in enumerate(curve["at"]):
             figures = [
                 f"{curve['figures'][name][number]:,.1f}" if name in curve["figures"] else ""
-                for name in ("track", "deliver")
+                for name in done
             ]
             table.add_row(curve["of_what"], f"{size:,}", *figures)
     return table

@@ -103,11 +103,27 @@ def claims() -> dict[str, Row]:
         ),
         Row("requests", "requests at 1,000 events a second / (events / 20)", 1.1, is_most=True),
         Row(
+            "requests-5000", "the same at 5,000 events a second, from 4 threads", 1.1, is_most=True
+        ),
+        Row(
+            "requests-10",
+            "the same at 10 events a second, without one request an interval of 5 s",
+            1.1,
+            is_most=True,
+        ),
+        Row(
             "offline",
             "bytes a second, offline, 1,000 waiting, nothing tracked",
             200,
             is_most=True,
             unit=" B/s",
+        ),
+        Row(
+            "offline-hour",
+            "the same in an hour, by a clock that goes 120 times as fast",
+            100,
+            is_most=True,
+            unit=" KB",
         ),
         Row("import-time", "import time of `segops_durable` / `requests`", 1.3, is_most=True),
     ]
