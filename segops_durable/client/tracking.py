@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from segops_durable import outbox
@@ -110,13 +111,12 @@ class Tracking(Opened):
             return self._store([_as_it_is_now(event) for event in events], place)
         stored = 0
         largest = min(CHUNK_ROWS, self._options.max_queue_events or CHUNK_ROWS)
-        chunk: list[Event | dict[str, Any]] = []
-        for event in events:
-            chunk.append(_as_it_is_now(event))
-            if len(chunk) == largest:
-                stored += self._store(chunk)
-                chunk = []
-        return stored + (self._store(chunk) if chunk else 0)
+        coming = iter(events)
+        while chunk := [_as_it_is_now(event) for event in islice(coming, largest)]:
+            stored += self._store(chunk)
+            if len(chunk) < largest:
+                break  # an iterator that has ended is not asked again
+        return stored
 
     def identify(
         self,

@@ -2,6 +2,7 @@
 
 - `event`: an event and a user's traits, made of whichever form a caller has.
 - `encoding`: the bytes, made once: they are stored, and sent, as they are.
+- `many`: those of many events, for which there is less to do than for each alone.
 - `fast_json`: the same bytes, sooner, where orjson is installed.
 - `payloads`: what a payload may hold; what it may not is named by its path.
 - `timestamps`: when it occurred, in UTC.
@@ -9,7 +10,12 @@
 
 from __future__ import annotations
 
-from segops_durable.events.encoding import encode_event, encode_parsed, encode_read
+from segops_durable.events.encoding import (
+    encode_checked,
+    encode_event,
+    encode_parsed,
+    encode_read,
+)
 from segops_durable.events.event import (
     IDENTIFY_EVENT_TYPE,
     Context,
@@ -18,6 +24,7 @@ from segops_durable.events.event import (
     make_identify_event,
 )
 from segops_durable.events.fast_json import read_json, write_json
+from segops_durable.events.many import Many, encode_many
 from segops_durable.events.payloads import encode_text, is_unicode, words_of
 from segops_durable.events.timestamps import retimed, timestamp_of
 
@@ -25,7 +32,10 @@ __all__ = [
     "IDENTIFY_EVENT_TYPE",
     "Context",
     "Event",
+    "Many",
+    "encode_checked",
     "encode_event",
+    "encode_many",
     "encode_parsed",
     "encode_read",
     "encode_text",

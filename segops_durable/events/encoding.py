@@ -21,7 +21,7 @@ from segops_durable.events.payloads import encode_with, is_unicode, plain_object
 from segops_durable.events.timestamps import timestamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _log = logging.getLogger("segops_durable")
 
@@ -105,6 +105,44 @@ def encode_parsed(
         InvalidEventError: One of its other fields cannot be sent.
     """
     return dumps(_document(event, now, anonymous_id))
+
+
+def encode_checked(
+    users: Iterable[str],
+    types: Sequence[str],
+    times: Iterable[str],
+    payloads: Iterable[dict[str, Any]],
+    anonymous_id: str | None,
+) -> list[bytes]:
+    """Encode the fields of many events, in which there is nothing to be refused, by orjson.
+
+    Args:
+        users: Their `user_id`, none of them empty.
+        types: Their `event_type`, likewise.
+        times: Their `occurred_at`, as `timestamp_of` gives it.
+        payloads: Nothing else is in them than what orjson writes as `json` does.
+        anonymous_id: As for `encode_event`.
+    """
+    more = {} if anonymous_id is None else {"anonymous_id": anonymous_id}
+    write: Any = write_json  # where it is None, nobody has found that it writes them
+    encoded: list[bytes] = [
+        write(
+            {
+                "user_id": user_id,
+                "event_type": event_type,
+                "occurred_at": occurred_at,
+                "payload": payload,
+                **more,
+            }
+        )
+        for user_id, event_type, occurred_at, payload in zip(
+            users, types, times, payloads, strict=True
+        )
+    ]
+    for event_type in dict.fromkeys(types):
+        if not _is_snake_case(event_type):
+            _warn_of(event_type)
+    return encoded
 
 
 def encode_read(

@@ -9,6 +9,7 @@ exponent, as 1e-05, is written in another way, as 0.00001. It is the same number
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ write_json: Callable[[Any], bytes] | None = None
 """Writes what was read from JSON; None where orjson is not installed."""
 read_json: Callable[[bytes], Any] | None = None
 """Reads JSON; likewise."""
+
+_WRITTEN_ALIKE = {str, int, bool, type(None)}
 
 with suppress(ImportError):  # also of one that was built for another machine
     import orjson
@@ -43,6 +46,14 @@ def written_fast(document: dict[str, Any], payload: dict[str, Any]) -> bytes | N
         return write_json(document)
     except (TypeError, ValueError, RuntimeError):  # also of a payload that another thread changes
         return None
+
+
+def are_written_alike(payloads: Iterable[dict[str, Any]]) -> bool:
+    """Whether orjson is here, and writes payloads as `json` does, or raises."""
+    if write_json is None:
+        return False
+    values = [*chain.from_iterable(map(dict.values, payloads))]
+    return {*map(type, values)} <= _WRITTEN_ALIKE or _is_written_alike(values)
 
 
 def _is_written_alike(values: Iterable[object]) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.errors import IdentityError, InvalidEventError, QueueFullError
-from segops_durable.events import Event, encode_event, encode_parsed, make_event
+from segops_durable.events import Event, encode_event, encode_many, encode_parsed, make_event
 from segops_durable.identity import NO_IDENTITY, WHOEVER, Person
 from segops_durable.intake.screening import Screening
 from segops_durable.system.clock import Moment
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from segops_durable.intake.listener import Listener
     from segops_durable.outbox import Checkpoint, Outbox
     from segops_durable.system.clock import Clock
+
+_MANY = 4
+"""From so many events on it pays to look for what they have in common."""
 
 
 class Intake:
@@ -80,8 +83,22 @@ class Intake:
         """
         person = None if self._users is None else self.person(listener)
         anonymous_id = None if person is None else person.anonymous_id
+        encoded, moments = self._encoded(events, anonymous_id)
+        if encoded or checkpoint is not None:
+            self.append(encoded, moments, person, checkpoint, listener)
+        return len(encoded)
+
+    def _encoded(
+        self, events: Sequence[Event | dict[str, Any]], anonymous_id: str | None
+    ) -> tuple[list[bytes], list[Moment]]:
+        """Encode events; say as well when each was tracked."""
         now = self._clock.moment()
         wall, own = now.wall, now
+        if len(events) >= _MANY and not self.is_screened:
+            many = encode_many(events, wall, anonymous_id, self.largest)
+            if many is not None:
+                own = Moment(wall)
+                return many.encoded, [own if is_timed else now for is_timed in many.are_timed]
         encoded: list[bytes] = []
         moments: list[Moment] = []
         for event in self._kept(events) if self.is_screened else events:
@@ -93,9 +110,7 @@ class Intake:
             if time_of_it is not None and own is now:
                 own = Moment(wall)
             moments.append(now if time_of_it is None else own)
-        if encoded or checkpoint is not None:
-            self.append(encoded, moments, person, checkpoint, listener)
-        return len(encoded)
+        return encoded, moments
 
     @property
     def screened_out(self) -> int:

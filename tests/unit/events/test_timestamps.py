@@ -87,3 +87,24 @@ def test_a_time_is_read_as_it_is_part_by_part(text: str) -> None:
 )
 def test_a_time_in_utc_keeps_every_digit(text: str, sent: str) -> None:
     assert outcome(text) == sent
+
+
+GOOD = "2026-01-31T12:00:00.5Z"
+
+
+@settings(max_examples=1500, deadline=None, derandomize=True, database=None)
+@given(st.lists(written | st.just(GOOD) | st.text(max_size=30), min_size=1, max_size=3))
+@example([f"{GOOD}\n{GOOD}"])
+@example([GOOD, "2026-01-31T12:00:0\u0660Z"])
+def test_many_times_in_utc_have_the_text_that_each_has_alone(times: list[str]) -> None:
+    found = timestamps.utc_texts(times)
+    assert found is None or found == [timestamps.timestamp_of(time, None) for time in times]
+
+
+def test_many_times_in_utc_are_read_at_once() -> None:
+    times = [GOOD, "2024-02-29T00:00:00+00:00", "9999-12-31T23:59:59.000000001Z"]
+    assert timestamps.utc_texts(times) == [
+        "2026-01-31T12:00:00.5+00:00",
+        "2024-02-29T00:00:00+00:00",
+        "9999-12-31T23:59:59.000000001+00:00",
+    ]
