@@ -10,6 +10,7 @@ makes them fight for the interpreter and costs a quarter of the throughput.
 from __future__ import annotations
 
 import copy
+import sys
 import threading
 import time
 from functools import partial
@@ -29,6 +30,7 @@ from segops_durable.outbox.records.tally import Recount
 from segops_durable.outbox.store.complaints import interrupted_error
 from segops_durable.outbox.store.event_queue import FEW_ROWS
 from segops_durable.outbox.store.log_size import cut_log, log_excess
+from segops_durable.system.bell import Bell
 from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
@@ -45,21 +47,20 @@ if TYPE_CHECKING:
 
 MAX_GROUP_ROWS = 256
 
-_SLOW_SECONDS = 0.001
-"""How long a commit takes where its group is waited for: an SD card, not an SSD."""
-_PATIENCE, _STEP = 1 / 4, 1 / 32
-"""How long then, at most, and from one look to the next; in commits."""
+_PATIENCE, _LEAST_PATIENCE = 1 / 4, 0.002
+"""How long a group is waited for at most: a part of a commit, but so many seconds at least."""
+_STEPS = 8
+"""In so many looks; the first that finds nobody new is the last."""
 
 
 class _Append:
     """The rows of one call: stored all or none."""
 
-    __slots__ = ("also", "error", "is_taken", "rows", "thread")
+    __slots__ = ("also", "error", "is_taken", "rows")
 
     def __init__(self, rows: Sequence[NewRowValues], also: Also | None = None) -> None:
         self.rows = rows
         self.also = also
-        self.thread = threading.get_ident()
         self.is_taken = False  # by the leader, into the transaction
         self.error: SegOpsError | None = None
 
@@ -72,12 +73,13 @@ class _Group:
     step each; whoever came too late to be taken finds that out, and joins another group.
     """
 
-    __slots__ = ("appends", "error", "finished", "is_committed", "leader", "size")
+    __slots__ = ("appends", "error", "finished", "is_committed", "leader", "size", "wanted")
 
     def __init__(self) -> None:
         self.leader = threading.get_ident()
         self.appends: list[_Append] = []
         self.size = 0  # not exact, as `+=` is two steps: a group closes a little sooner or later
+        self.wanted = sys.maxsize  # the leader waits until there are so many appends
         self.finished = threading.Lock()  # held by the leader as long as it leads
         self.is_committed = False
         self.error: BaseException | None = None
@@ -99,7 +101,8 @@ class GroupCommit:
         self._clock = clock
         self._recount = Recount()
         self._open_group: _Group | None = None
-        self._crowd: set[int] = set()  # the threads of the last group
+        self._arrivals = Bell()
+        self._crowd = 0  # how many threads the last group had
         self._seconds = 0.0  # how long its commit took
 
     def append(
@@ -147,6 +150,7 @@ class GroupCommit:
     def after_fork_in_child(self) -> None:
         """Leave the open group to the parent, where its leader is, and count the rows anew."""
         self._open_group = None
+        self._arrivals = Bell()
         self._recount = Recount()
 
     def _lead(self, append: _Append) -> None:
@@ -167,6 +171,8 @@ class GroupCommit:
         group.size += len(append.rows)
         if group.size >= MAX_GROUP_ROWS:
             self._close(group)
+        if len(group.appends) >= group.wanted:
+            self._arrivals.ring()
         # the leader has it until it is done. Having it for a moment, and giving it back, is what
         # wakes the next follower: one after the other. An Event would wake all of them at once,
         # to fight for CPython's interpreter lock
@@ -177,17 +183,15 @@ class GroupCommit:
             raise self._for_this_thread(group.error)
 
     def _commit(self, group: _Group, queue: EventQueue) -> None:
-        if len(group.appends) > 1 or len(self._crowd) > 1:
+        if self._crowd > 1:
             self._gather(group)
         self._close(group)
         began = time.monotonic()
         appends = tuple(group.appends)
-        crowd: set[int] = set()
         rows: list[NewRowValues] = []
         has_more = self._has_caps
         for append in appends:
             append.is_taken = True
-            crowd.add(append.thread)
             rows += append.rows
             has_more = has_more or append.also is not None
         if has_more:
@@ -200,22 +204,21 @@ class GroupCommit:
         elif rows:
             queue.insert(rows)
         group.is_committed = True
-        self._crowd, self._seconds = crowd, time.monotonic() - began
+        self._crowd, self._seconds = len(appends), time.monotonic() - began
 
     def _gather(self, group: _Group) -> None:
         """Let threads join that were let go with the last group, and are about to come again.
 
-        They wait for the interpreter, which this thread hands over once. Where a commit takes so
-        long that it is nothing against it, they are waited for as long as some come.
+        They come one after the other, as they wake one another and have the interpreter. Who
+        looked after each of them would take it from the next. So the last one that is expected
+        ends the wait; nobody is waited for for long who does not come.
         """
-        time.sleep(0)
-        if self._seconds < _SLOW_SECONDS:
-            return
-        end = time.monotonic() + self._seconds * _PATIENCE
-        before, here = 0, {each.thread for each in tuple(group.appends)}
-        while before < len(here) and not self._crowd <= here and time.monotonic() < end:
-            time.sleep(self._seconds * _STEP)
-            before, here = len(here), {each.thread for each in tuple(group.appends)}
+        patience = max(_LEAST_PATIENCE, self._seconds * _PATIENCE)
+        group.wanted, end = self._crowd, time.monotonic() + patience
+        before, here = 0, len(group.appends)
+        while before < here < self._crowd and time.monotonic() < end:
+            self._arrivals.wait(patience / _STEPS)
+            before, here = here, len(group.appends)
 
     def _insert_what_fits(self, queue: EventQueue, appends: Sequence[_Append]) -> None:
         """Store the calls for which there is room, in one transaction."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from segops_durable import QueueFullError, StorageError
 from segops_durable.outbox.commit import _Group
+from segops_durable.system.bell import Bell
 from support.outboxes import events, take
 
 if TYPE_CHECKING:
@@ -43,34 +43,54 @@ def test_many_threads_share_commits_and_every_row_is_there(
         assert mine == sorted(mine, key=lambda data: int(data.split(b":")[-1][:-1]))
 
 
-def test_threads_that_were_let_go_together_share_the_next_commit_where_commits_take_long(
-    open_outbox: Callable[..., Outbox], monkeypatch: pytest.MonkeyPatch
+class _Arrivals(Bell):
+    """What the leader of a group waits for, which says that it does, and that it was rung."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_awaited, self.is_rung = threading.Event(), threading.Event()
+        self.patience = 20.0
+
+    def ring(self) -> None:
+        self.is_rung.set()
+
+    def wait(self, seconds: float) -> None:
+        self.is_awaited.set()
+        assert seconds > 0
+        assert self.is_rung.wait(self.patience) or not self.patience
+
+
+def test_threads_that_were_let_go_together_share_the_next_commit(
+    open_outbox: Callable[..., Outbox],
 ) -> None:
     outbox = open_outbox()
     commit = outbox.commit
-    started = threading.Event()
+    commit._crowd, commit._arrivals = 3, (arrivals := _Arrivals())
 
     def work() -> None:
-        started.set()
-        leads.wait(20)
+        arrivals.is_awaited.wait(20)
         commit.append(events(1, first=1))
 
-    leads, other = threading.Event(), threading.Thread(target=work)
-    other.start()
-    started.wait(20)
-    assert other.ident is not None
-    commit._crowd, commit._seconds = {threading.get_ident(), other.ident}, 0.01
-
-    def let_the_other_come(seconds: float) -> None:
-        group = commit._open_group
-        while seconds and group is not None and len(group.appends) < 2:
-            leads.set()
-
-    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=let_the_other_come)
-    monkeypatch.setattr("segops_durable.outbox.commit.time", clock)
+    others = [threading.Thread(target=work) for _ in range(2)]
+    for other in others:
+        other.start()
     commit.append(events(1))
-    assert commit._crowd == {threading.get_ident(), other.ident}
-    other.join(20)
+    assert commit._crowd == 3
+    for other in others:
+        other.join(20)
+    assert outbox.waiting.counts().pending == 3
+
+
+def test_who_does_not_come_again_is_waited_for_once(open_outbox: Callable[..., Outbox]) -> None:
+    outbox = open_outbox()
+    commit = outbox.commit
+    commit._crowd, commit._arrivals = 16, (arrivals := _Arrivals())
+    arrivals.patience = 0
+    commit.append(events(1))
+    assert arrivals.is_awaited.is_set()
+    arrivals.is_awaited.clear()
+    commit.append(events(1, first=1))
+    assert not arrivals.is_awaited.is_set()
     assert outbox.waiting.counts().pending == 2
 
 
