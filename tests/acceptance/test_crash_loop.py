@@ -38,7 +38,7 @@ def test_with_several_batches_in_flight_a_kill_repeats_as_many_at_most_and_loses
     assert "4 in flight" in verdict
 
 
-@pytest.mark.parametrize("mutant", ["ack-first", "remove-first"])
+@pytest.mark.parametrize("mutant", ["ack-first", "remove-first", "remove-more"])
 def test_a_client_that_loses_events_is_found_out(mutant: str) -> None:
     status, verdict = crash_loop("--kills", "60", "--mutant", mutant)
     assert status == 1

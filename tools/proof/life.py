@@ -23,14 +23,15 @@ from urllib3 import HTTPResponse
 
 from proof.events import make_event
 from segops_durable import SegOpsClient, StorageError
+from segops_durable.outbox import removal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH = 20
-MUTANTS = ("ack-first", "remove-first")
-"""Clients broken on purpose: one notes an event before it tracks it; with the other a batch is
-accepted, and so removed, before it is sent."""
+MUTANTS = ("ack-first", "remove-first", "remove-more")
+"""Clients broken on purpose: one notes an event before it tracks it; with another a batch is
+accepted, and so removed, before it is sent; and one removes an event more than was sent."""
 _BURST = 30
 _SECONDS_OF_THE_FORGER = 0.02
 _SECONDS_TO_OPEN_AGAIN = 0.05
@@ -126,6 +127,8 @@ def _in_the_end(
 def open_client(life: Life, **options: Any) -> SegOpsClient:  # noqa: ANN401 - any of the client's
     """The client of a life."""
     session = ForgingSession() if life.mutant == "remove-first" else None
+    if life.mutant == "remove-more":
+        removal._DELETE_BETWEEN += " + 1"  # noqa: SLF001 - the last of what is removed
     chosen: dict[str, Any] = {
         "flush_interval": 0.01,
         "http_session": session,

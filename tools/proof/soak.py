@@ -15,39 +15,29 @@ whose waits do not ask for the time of day; without them it says so, and goes on
 
 from __future__ import annotations
 
-import argparse
 import errno
-import multiprocessing
 import os
 import random
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proof.judge import Findings, judge
-from proof.life import (
-    BATCH,
-    MUTANTS,
-    Life,
-    drain,
-    live,
-    open_client,
-    prepare_to_fork,
-    troubles_below,
-)
-from proof.recorder import Recorder, read
+from proof.lane import Lane, Place, parser_of, run_lanes, seed_of, temporary_home
+from proof.life import BATCH, Life, prepare_to_fork
+from proof.recorder import Recorder
 from proof.shims import CLOCK, build
 from proof.weather import Weather
 
 if TYPE_CHECKING:
-    from multiprocessing.process import BaseProcess
+    import argparse
+
+    from proof.judge import Findings
 
 _PROCESSES = 3
 _DISK_ERRORS = (errno.ENOSPC, errno.ENOSPC, errno.EIO, errno.EDQUOT)
@@ -57,27 +47,19 @@ _PAUSE = threading.Event()
 """It is never set: to wait on it is to wait."""
 
 
-class Lane:
-    """One outbox, its server and its processes, and what goes wrong with them.
+class SoakLane(Lane):
+    """A lane where everything goes wrong.
 
     Args:
-        number: Which lane.
-        home: Where its files are.
-        chance: What decides.
-        options: Of the command.
+        place: Where, and what decides.
     """
 
-    def __init__(
-        self, number: int, home: Path, chance: random.Random, options: argparse.Namespace
-    ) -> None:
-        self._number = number
-        self._home = home
-        self._chance = chance
-        self._options = options
-        self._weather = Weather(random.Random(chance.random()))  # noqa: S311 - it can be repeated
-        self._recorder = Recorder(home / "requests", self._weather.react)
-        self._lives: list[BaseProcess] = []
-        self._born = 0
+    refuses = True
+
+    def __init__(self, place: Place) -> None:
+        self._weather = Weather(random.Random(place.chance.random()))  # noqa: S311 - it can be repeated
+        super().__init__(place, Recorder(place.requests, self._weather.react))
+        self._chance = place.chance
         self._is_up = True
         self.happened: Counter[str] = Counter()
 
@@ -92,68 +74,53 @@ class Lane:
             self._change_disk: 2,
             self._change_clock: 1,
         }
-        with self._recorder:
+        with self.recorder:
             while self.happened.total() < steps and time.monotonic() < deadline:
-                while len(self._lives) < _PROCESSES:
-                    self._bear()
+                self.fill(_PROCESSES)
                 doing = self._chance.choices(list(doings), list(doings.values()))[0]
                 self.happened[doing()] += 1
                 _PAUSE.wait(self._chance.uniform(*_SECONDS_A_STEP))
             return self._finish()
 
     def _finish(self) -> Findings:
-        life = self._life()
+        life = self.life()
         life.failing.unlink(missing_ok=True)
         life.ahead.unlink(missing_ok=True)
         self._weather.clear()
         if not self._is_up:
-            self._recorder.start()
-        while self._lives:
+            self.recorder.start()
+        while self.lives:
             self.happened[self._kill()] += 1
-        client = open_client(Life(self._recorder.url, self._home, "none"))
-        waiting = drain(client)
-        dead = [letter.event for letter in client.dead_letters()]
-        client.shutdown()
-        acknowledged = life.notes.read_text(encoding="ascii").split() if life.notes.exists() else []
-        # who ends in time may leave a request behind as well
-        ends = self.happened["killed"] + self.happened["ended"]
-        allowed = (ends * self._options.max_in_flight + self._recorder.unheard) * BATCH
+        found = self.judge(self._allowed)
         if life.refusals.exists():
             self.happened["track raised, as the disk failed"] = life.refusals.stat().st_size
         self.happened.update({f"answer: {mood}": n for mood, n in self._weather.met.items()})
-        return judge(acknowledged, read(self._home / "requests"), allowed, dead, waiting)
+        return found
 
-    def _life(self) -> Life:
-        return Life(
-            self._recorder.url,
-            self._home,
-            f"{self._number}-{self._born}",
+    def _allowed(self) -> int:
+        # who ends in time may leave a request behind as well
+        ends = self.happened["killed"] + self.happened["ended"]
+        max_in_flight: int = self.place.options.max_in_flight
+        return (ends * max_in_flight + self.recorder.unheard) * BATCH
+
+    def life(self) -> Life:
+        """What the next process is told: how much it does, and how the disk fails."""
+        return replace(
+            super().life(),
             threads=self._chance.randrange(1, 4),
-            mutant=self._options.mutant,
-            max_in_flight=self._options.max_in_flight,
             seconds_between=self._chance.choice((0.002, 0.01, 0.05)),
             disk_error=self._chance.choice(_DISK_ERRORS),
         )
 
-    def _bear(self) -> None:
-        self._born += 1
-        context = multiprocessing.get_context("forkserver")
-        process = context.Process(target=live, args=(self._life(),))
-        process.start()
-        self._lives.append(process)
-
-    def _take(self) -> BaseProcess:
-        return self._lives.pop(self._chance.randrange(len(self._lives)))
-
     def _kill(self) -> str:
-        victim = self._take()
+        victim = self.take()
         victim.kill()
         victim.join()
         return "killed"
 
     def _end(self) -> str:
         """End one as a program ends; one that does not within a few seconds is killed."""
-        process = self._take()
+        process = self.take()
         process.terminate()
         process.join(self._chance.uniform(0.5, 5))
         if process.exitcode is None:
@@ -164,7 +131,7 @@ class Lane:
 
     def _stop_for_a_while(self) -> str:
         with suppress(ProcessLookupError):
-            process = self._chance.choice(self._lives)
+            process = self._chance.choice(self.lives)
             os.kill(process.pid or 0, signal.SIGSTOP)
             _PAUSE.wait(self._chance.uniform(0, 1))
             os.kill(process.pid or 0, signal.SIGCONT)
@@ -173,9 +140,9 @@ class Lane:
     def _change_server(self) -> str:
         self._is_up = not self._is_up
         if self._is_up:
-            self._recorder.start()
+            self.recorder.start()
             return "server came back"
-        self._recorder.stop()
+        self.recorder.stop()
         return "server went away"
 
     def _change_weather(self) -> str:
@@ -184,7 +151,7 @@ class Lane:
         return "moods changed"
 
     def _change_disk(self) -> str:
-        failing = self._life().failing
+        failing = self.life().failing
         if failing.exists():
             failing.unlink()
             return "disk was well again"
@@ -192,7 +159,7 @@ class Lane:
         return "disk began to fail"
 
     def _change_clock(self) -> str:
-        path = self._life().ahead
+        path = self.life().ahead
         ahead = self._chance.choice((0, self._chance.randrange(-_MOST_AHEAD, _MOST_AHEAD)))
         path.with_suffix(".new").write_text(str(ahead))
         path.with_suffix(".new").replace(path)
@@ -217,25 +184,17 @@ def run(options: argparse.Namespace, seed: int) -> int:
     """Let the lanes run; print what came of it, and return the status."""
     start = time.monotonic()
     steps = sys.maxsize if options.steps is None else options.steps
-    with tempfile.TemporaryDirectory(prefix="segops-soak-", dir=options.directory) as home:
+    with temporary_home("soak", options) as home:
         for each in _load_faults(Path(home)):
             print(each)
         prepare_to_fork()
-        lanes = []
-        for number in range(options.lanes):
-            place = Path(home, str(number))
-            place.mkdir()
-            chance = random.Random(f"{seed}-{number}")  # noqa: S311 - it can be repeated
-            lanes.append(Lane(number, place, chance, options))
         deadline = start + options.minutes * 60
-        with ThreadPoolExecutor(options.lanes) as pool:
-            all_found = pool.map(lambda lane: lane.run(steps, deadline), lanes)
-            found = sum(all_found, Findings())
-        troubles = troubles_below(Path(home))
+        lanes, (found, problems) = run_lanes(
+            Path(home), options, seed, SoakLane, lambda lane: lane.run(steps, deadline)
+        )
     happened: Counter[str] = sum((lane.happened for lane in lanes), Counter())
     print(*(f"{count:9,} {what}" for what, count in sorted(happened.items())), sep="\n")
     print(f"{found.arrived:,} events arrived, {found.refused:,} were refused and are kept")
-    problems = [f"{len(troubles)} troubles in a life: {troubles[0]}"] if troubles else []
     took = (time.monotonic() - start) / 60
     line, status = found.verdict(
         f"{took:.1f} minutes, {happened['killed']:,} kills, seed {seed}", problems
@@ -246,28 +205,10 @@ def run(options: argparse.Namespace, seed: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Read the options and run."""
-    parser = argparse.ArgumentParser(
-        prog="soak.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Status 0: nothing was lost. 1: something was, or it could not be shown.",
-    )
+    parser = parser_of("soak.py", __doc__, lanes=2)
     parser.add_argument("--minutes", type=float, default=5, help="at most (%(default)s)")
     parser.add_argument("--steps", type=int, help="things that go wrong with each outbox, at most")
-    parser.add_argument("--seed", type=int, help="of what is decided by chance (a new one)")
-    parser.add_argument("--lanes", type=int, default=2, help="outboxes at a time (%(default)s)")
-    parser.add_argument(
-        "--max-in-flight",
-        type=int,
-        default=1,
-        metavar="N",
-        help="batches that a client may send at once, and a kill repeat (%(default)s)",
-    )
-    parser.add_argument("--directory", help="where the outboxes go: the disk to try")
-    parser.add_argument("--mutant", choices=MUTANTS, default="", help="a client that loses")
     options = parser.parse_args(arguments)
     if min(options.lanes, options.max_in_flight) < 1:
         parser.error("--lanes and --max-in-flight must be at least 1")
-    seed = random.randrange(2**32) if options.seed is None else options.seed  # noqa: S311 - no secret
-    print(f"seed {seed}", flush=True)
-    return run(options, seed)
+    return run(options, seed_of(options))
