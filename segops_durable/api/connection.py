@@ -165,6 +165,7 @@ class Connection(urllib3.connection.HTTPConnection):
         finally:
             self._is_requesting = False
             progress.has_left()
+        self.link.deadline.run_aside(progress.meanwhile)
         wire = _OwnResponse(self.sock, method="POST", deadline=self.link.deadline)
         wire.begin()
         return wire

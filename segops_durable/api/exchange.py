@@ -84,12 +84,22 @@ class Exchange:
         body: bytes,
         auth: HeaderAuth,
         headers: Mapping[str, str] | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> Answer | Verdict:
-        """POST a body; a `Verdict` instead of an `Answer` says why there was none."""
+        """POST a body; a `Verdict` instead of an `Answer` says why there was none.
+
+        Args:
+            path: Where to, behind the URL of SegOps.
+            body: What is sent.
+            auth: Who sends it.
+            headers: What goes with it besides. Defaults to nothing.
+            meanwhile: Called, over a connection that is open, while the answer is awaited. What
+                it takes is not counted. Defaults to nothing.
+        """
         if not self._wait_for_turn():
             detail = "stopped before the request was made"
             return Verdict(Meaning.UNREACHABLE, detail=detail, is_unsent=True)
-        self._progress.start(self.is_wanted)
+        self._progress.start(self.is_wanted, meanwhile)
         try:
             with quiet():
                 answer = self._way.post(self._api_url + path, body, headers or {}, auth)

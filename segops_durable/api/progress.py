@@ -20,6 +20,7 @@ class RequestProgress:
         is_tracked: Whether a connection of our own says how far the request came.
         has_begun: Whether anything of it may have left.
         is_whole: Whether all of it has been handed to the system.
+        meanwhile: What to do while the answer is awaited.
     """
 
     def __init__(self) -> None:
@@ -29,15 +30,18 @@ class RequestProgress:
         self.is_tracked: bool = False
         self.has_begun: bool = False
         self.is_whole: bool = False
+        self.meanwhile: Callable[[], object] = lambda: None
 
-    def start(self, is_wanted: Callable[[], bool]) -> None:
+    def start(self, is_wanted: Callable[[], bool], meanwhile: Callable[[], object]) -> None:
         """A new request.
 
         Args:
             is_wanted: Asked at the last instant, with the connection open, whether what is
                 in the request may still leave.
+            meanwhile: What to do while the answer is awaited.
         """
         self._is_wanted = is_wanted
+        self.meanwhile = meanwhile
         self.is_tracked = self.has_begun = self.is_whole = False
 
     def begin(self) -> None:

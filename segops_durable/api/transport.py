@@ -45,6 +45,9 @@ class Transport:
         api_key: The secret key; for a public one give a `handshake`.
         handshake: Where tokens come from, under a public key.
         is_whole: Says whether a batch still is what is on disk; asked before each request.
+
+    Attributes:
+        meanwhile: Called while an answer is awaited; it must not raise.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Transport:
         self._exchange = exchange
         self._auth = HeaderAuth("ApiKey", api_key)
         self._handshake = handshake
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def use_key(self, api_key: str) -> None:
         """Send with this key from now on, in place of the old one of the same kind."""
@@ -93,7 +97,11 @@ class Transport:
 
     def _post(self, batch: Sendable, auth: HeaderAuth) -> Verdict:
         answer = self._exchange.post(
-            BATCH_PATH, batch.body, auth, headers={"Idempotency-Key": batch.key}
+            BATCH_PATH,
+            batch.body,
+            auth,
+            headers={"Idempotency-Key": batch.key},
+            meanwhile=self.meanwhile,
         )
         if isinstance(answer, Verdict):
             return answer

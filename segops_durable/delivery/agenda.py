@@ -102,6 +102,10 @@ class Agenda:
         identity = self.turns.next()
         return None if identity is None else self._take_of(identity)
 
+    def foreseen(self, batch: Batch) -> Take:
+        """What to take next, if SegOps accepts a batch that is on its way."""
+        return self._take_of(self.turns.foreseen(batch.identity))
+
     def next_suspect(self, *, if_full: bool = False) -> Take | None:
         """The suspect whose time has come; None if there is none.
 

@@ -67,16 +67,20 @@ class Attempt:
         self._stop = stop
         self._clock = clock
 
-    def make(self, batch: Batch, max_retries: int) -> Outcome:
+    def make(
+        self, batch: Batch, max_retries: int, meanwhile: Callable[[], object] = lambda: None
+    ) -> Outcome:
         """Send a batch; say how it fared, without those who were erased meanwhile.
 
         Args:
             batch: The batch; it is marked in flight, on disk.
             max_retries: Requests after the first, while none is conclusive.
+            meanwhile: Called while an answer is awaited; it must not raise. Defaults to nothing.
 
         Raises:
             StorageError: The disk failed before a request.
         """
+        self._transport.meanwhile = meanwhile
         if batch.sent_as == WHOEVER and self._users is not None:
             try:
                 batch = self._outbox.batches.assign(batch, self._users.current().identity)

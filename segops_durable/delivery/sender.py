@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 from segops_durable.delivery.agenda import Agenda
@@ -217,7 +218,8 @@ class Sender:
             self.tell_damaged(taken)
             if taken.batch is not None:
                 retries = self.depart(taken.batch)
-                taken = self.conclude(self._attempt.make(taken.batch, retries))
+                meanwhile = partial(self._settling.read_ahead, taken.batch)
+                taken = self.conclude(self._attempt.make(taken.batch, retries, meanwhile))
             elif take := self._agenda.next() or self._agenda.next_suspect():
                 taken = self._settling.take(take)
             else:

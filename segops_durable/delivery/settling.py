@@ -6,10 +6,12 @@ them, they are removed before anything else is sent: else they would be sent aga
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segops_durable.api import Meaning
 from segops_durable.delivery.decisions import Fate, given_back
+from segops_durable.errors import SegOpsError
 from segops_durable.outbox import Taken
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from segops_durable.delivery.arrivals import Arrivals
     from segops_durable.delivery.decisions import Decision
     from segops_durable.delivery.outcome import Outcome
-    from segops_durable.errors import SegOpsError
     from segops_durable.outbox import Batch, Outbox, Settlement, Take
 
 
@@ -58,6 +59,11 @@ class Settling:
         taken = self._batches.take(take)
         self._agenda.note_taken(take, taken)
         return taken
+
+    def read_ahead(self, batch: Batch) -> None:
+        """Read what will be taken next, while a batch is on its way; leave errors to the take."""
+        with suppress(OSError, SegOpsError):
+            self._batches.read_ahead(self._agenda.foreseen(batch))
 
     def carry_out(
         self, decision: Decision, outcome: Outcome, *, is_one_of_many: bool = False

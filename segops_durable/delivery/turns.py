@@ -80,6 +80,10 @@ class Turns:
             for gone in set(self._holds).difference(self._waiting):
                 del self._holds[gone]  # nothing of theirs waits any more
 
+    def foreseen(self, identity: str) -> str:
+        """Whose turn comes next, once SegOps has answered for an identity."""
+        return next(filter(self.is_due, self._waiting), identity)
+
     def served(self, identity: str) -> None:
         """Note that SegOps has answered for an identity: it is held no longer."""
         self._is_promising = True

@@ -11,16 +11,24 @@ since they were tracked. After that nothing changes them, whatever becomes of th
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from segops_durable.outbox.ahead import read_ahead
 from segops_durable.outbox.erasure import newest_erasure
-from segops_durable.outbox.findability import FIRST, check_index, nobodys, rows_of
-from segops_durable.outbox.gathering import free_query, free_rows, rows_from
-from segops_durable.outbox.records.batch import Batch, Settlement, Take, Taken, body_of
+from segops_durable.outbox.findability import check_index, nobodys, rows_of
+from segops_durable.outbox.gathering import free_rows, is_worth_taking, rows_from
+from segops_durable.outbox.records.batch import (
+    Batch,
+    Settlement,
+    Take,
+    Taken,
+    body_of,
+    digest_of,
+    is_key_of,
+)
 from segops_durable.outbox.records.burial import bury
-from segops_durable.outbox.records.marks import assign, first_mark, first_query, mark, unmark
+from segops_durable.outbox.records.marks import assign, first_mark, mark, unmark
 from segops_durable.outbox.records.rows import Row, damaged_among
 from segops_durable.outbox.records.tally import standing
 from segops_durable.outbox.records.walking import PAGE_ROWS, out_of_order
@@ -32,12 +40,12 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
 
+    from segops_durable.outbox.ahead import Ahead
     from segops_durable.outbox.caps import Caps
     from segops_durable.outbox.owner import Owner
     from segops_durable.outbox.store.store import Store
     from segops_durable.system.clock import Clock
 
-_HASH_DIGITS = 16
 _MOST_KNOWN = 1000
 
 
@@ -58,6 +66,7 @@ class Batches:
         self._clock = clock
         self._seen_erasure: list[Any] | None = None
         self._whole_as_of: dict[str, list[Any] | None] = {}  # that erasure, by the batch's key
+        self._ahead: Ahead | None = None
 
     def sift(self, identity: str) -> int:
         """Bury the damaged among an identity's oldest rows, which nobody takes; say how many.
@@ -79,19 +88,18 @@ class Batches:
 
     def take(self, take: Take) -> Taken:
         """Mark an identity's next batch in flight, or find the one that is in flight already."""
-        if not self._is_worth_taking(take):
+        if not is_worth_taking(self._store.read, take):
             return Taken(None)  # an idle outbox is not written to
         return self._store.transact(lambda writer: self._next(writer, take), is_vital=True)
 
-    def _is_worth_taking(self, take: Take) -> bool:
-        if self._store.read(*first_query(take.identity, take.aside)):
-            return True
-        free = self._store.read(*free_query(take))
-        if free:
-            return bool(free[0][0] <= take.up_to)
-        first = self._store.read(FIRST)
-        # damage: nobody's row is at the head, or one that is not found where it should be
-        return bool(first) and (not isinstance(first[0][1], str) or first[0][1] == take.identity)
+    def read_ahead(self, take: Take) -> None:
+        """Read the batch that will be taken next, as nobody has anything better to do.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        boot = self._clock.moment().boot
+        self._ahead = self._store.look(lambda reader: read_ahead(reader, take, boot))
 
     def settle(self, settlement: Settlement, then: Take | None) -> Taken:
         """Remove an answered batch and mark the next, if one is wanted, in one transaction.
@@ -202,7 +210,7 @@ class Batches:
             # a mark is ids and a count. Rows may have been erased since, or be others' in a file
             # that took its place: a mark of those would have others sent under this key
             halves = [
-                Batch(tuple(part), self._key(part, body_of(part)), batch.assigned)
+                Batch(tuple(part), self._key(part, digest_of(body_of(part))), batch.assigned)
                 for part in parts
                 if part
             ]
@@ -225,6 +233,8 @@ class Batches:
             if batch is not None and batch.is_new and self._is_outdated(writer, batch, take):
                 unmark(writer, batch.key)
                 batch = None
+            if batch is None and (batch := self._from_ahead(writer, take)) is not None:
+                break
             rows = free_rows(writer, take) if batch is None else batch.rows
             damaged = damaged_among(rows)
             if not damaged:
@@ -246,7 +256,7 @@ class Batches:
             tail = " AND _id BETWEEN ? AND ? ORDER BY _id"
             rows = rows_of(writer, take.identity, tail, found.first_id, found.last_id)
             body = body_of(rows)
-            if len(rows) == found.row_count and _is_key_of(found.key, body):
+            if len(rows) == found.row_count and is_key_of(found.key, body):
                 is_new = found.key in take.unsent
                 return Batch(tuple(rows), found.key, found.assigned, is_new, body)
             if not unmark(writer, found.key):
@@ -262,26 +272,27 @@ class Batches:
         rows = rows_from(writer, batch.first_id, replace(take, small_up_to=small_up_to))
         return len(rows) != len(batch.rows)
 
+    def _from_ahead(self, writer: sqlite3.Connection, take: Take) -> Batch | None:
+        """Mark what was read ahead, if that is what would be read now."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or not ahead.is_next(writer, take, self._clock.moment()):
+            return None
+        return self._mark(writer, ahead.rows, ahead.body, ahead.digest)
+
     def _make(self, writer: sqlite3.Connection, rows: Sequence[Row]) -> Batch:
         """Write down a new batch, with the times of its events as they are known now."""
         now = self._clock.moment()
         rows = set_right(writer, rows, now)
         body = body_of(rows)
-        batch = Batch(tuple(rows), self._key(rows, body), is_new=True, body=body)
+        return self._mark(writer, rows, body, digest_of(body))
+
+    def _mark(
+        self, writer: sqlite3.Connection, rows: Sequence[Row], body: bytes, digest: str
+    ) -> Batch:
+        batch = Batch(tuple(rows), self._key(rows, digest), is_new=True, body=body)
         mark(writer, batch)
         return batch
 
-    def _key(self, rows: Sequence[Row], body: bytes) -> str:
-        """Name the batch by its rows and their bytes: ids alone stand for others in a copy."""
-        names = f"{self._owner.uuid}-{rows[0].id}-{rows[-1].id}-{len(rows)}"
-        return f"{names}-{_hash_of(body)}"
-
-
-def _hash_of(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()[:_HASH_DIGITS]
-
-
-def _is_key_of(key: str, body: bytes) -> bool:
-    """Whether a key is that of these bytes; those of the first versions do not say."""
-    digits = key.rpartition("-")[2]
-    return len(digits) != _HASH_DIGITS or digits == _hash_of(body)
+    def _key(self, rows: Sequence[Row], digest: str) -> str:
+        """Name the batch by its rows and their bytes."""
+        return f"{self._owner.uuid}-{rows[0].id}-{rows[-1].id}-{len(rows)}-{digest}"

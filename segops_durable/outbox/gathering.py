@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from segops_durable.outbox.findability import BY_INDEX, check_index, rows_of
+from segops_durable.outbox.findability import BY_INDEX, FIRST, check_index, rows_of
 from segops_durable.outbox.records.batch import body_size
+from segops_durable.outbox.records.marks import first_query
 from segops_durable.outbox.records.schema import IS_FREE, QUEUE
 from segops_durable.outbox.records.walking import HIGHEST_ID, out_of_order
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
     from segops_durable.outbox.records.batch import Take
     from segops_durable.outbox.records.rows import Row
@@ -21,6 +23,23 @@ SELECT _id FROM {QUEUE} AS row
 WHERE identity = ?{{by_index}} AND {IS_FREE} ORDER BY _id LIMIT 1
 """
 _NEXT_MARK = "SELECT min(first_id) FROM in_flight WHERE identity = ? AND first_id > ?"
+
+
+def is_worth_taking(read: Callable[..., list[Any]], take: Take) -> bool:
+    """Whether there may be something to take: an idle outbox is not written to.
+
+    Args:
+        read: Runs a SELECT.
+        take: What would be taken.
+    """
+    if read(*first_query(take.identity, take.aside)):
+        return True
+    free = read(*free_query(take))
+    if free:
+        return bool(free[0][0] <= take.up_to)
+    first = read(FIRST)
+    # damage: nobody's row is at the head, or one that is not found where it should be
+    return bool(first) and (not isinstance(first[0][1], str) or first[0][1] == take.identity)
 
 
 def free_query(take: Take) -> tuple[str, tuple[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from segops_durable.events import retimed
@@ -22,6 +23,16 @@ _RETIME = f"UPDATE {QUEUE} SET data = ?, timestamp = ?, crc = ? WHERE _id = ?"
 def is_any_wrong(rows: Sequence[Row], now: Moment) -> bool:
     """Whether the clock was set since one of the events was tracked."""
     return any(corrected(row.moment, now) is not None for row in _perhaps_wrong(rows, now))
+
+
+def bounds_of(rows: Sequence[Row], boot: int | None) -> tuple[float, float]:
+    """By how much the clock may be ahead of the uptime, and none of the events be wrong."""
+    ahead = [
+        row.tracked_at - row.uptime for row in rows if row.uptime is not None and row.boot == boot
+    ]
+    if not ahead:
+        return -math.inf, math.inf
+    return max(ahead) - JITTER_SECONDS, min(ahead) + JITTER_SECONDS
 
 
 def set_right(writer: sqlite3.Connection, rows: Sequence[Row], now: Moment) -> Sequence[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from segops_durable.outbox.records.rows import Row
 
 _BODY_START, _BODY_END = b'{"events":[', b"]}"
+_HASH_DIGITS = 16
 
 
 def body_of(rows: Sequence[Row]) -> bytes:
@@ -26,6 +28,17 @@ def body_size(rows: Sequence[Row]) -> int:
     """Bytes of the body that these rows make."""
     around = len(_BODY_START) + len(_BODY_END) + max(0, len(rows) - 1)
     return around + sum(len(row.data) for row in rows)
+
+
+def digest_of(body: bytes) -> str:
+    """The end of a batch's key: ids alone stand for others in a copy of the file."""
+    return hashlib.sha256(body).hexdigest()[:_HASH_DIGITS]
+
+
+def is_key_of(key: str, body: bytes) -> bool:
+    """Whether a key is that of these bytes; those of the first versions do not say."""
+    digits = key.rpartition("-")[2]
+    return len(digits) != _HASH_DIGITS or digits == digest_of(body)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 
 from segops_durable.api.verdicts import Answer, Verdict
 from support.peer import LONG_SECONDS, Peer, Request, answer
-from support.wire import BODY, GOOD, HEAD, answered, numbered, post
+from support.wire import AUTH, BODY, GOOD, HEAD, answered, numbered, post
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,3 +113,20 @@ def test_who_hangs_up_in_the_middle_of_a_request_is_heard(
             served.sendall(answer(413, {"detail": "No more."}))
     assert isinstance(replies[-1], Answer)
     assert replies[-1].status == 413
+
+
+def test_what_is_done_meanwhile_takes_nothing_from_the_time_of_the_request(
+    own: Callable[..., Exchange],
+) -> None:
+    done: list[int] = []
+
+    def dawdle() -> None:
+        done.append(len(segops.requests))
+        threading.Event().wait(1.5 * timeout)
+
+    timeout = 1.0
+    with Peer(numbered) as segops:
+        exchange = own(segops.url, timeout=timeout)
+        for _ in range(2):
+            assert isinstance(exchange.post("/x", b"1", AUTH, meanwhile=dawdle), Answer)
+    assert len(done) == 1  # over a connection that is open

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from segops_durable import State
+import pytest
+
+from segops_durable import Event, State
+from segops_durable.errors import StorageError
 from support.events import numbered, numbers, track
+from support.peer import LONG_SECONDS, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
+    from support.peer import Request
     from support.rig import Rig
 
 IN_1970 = -1_799_999_000.0
@@ -141,3 +149,90 @@ def test_a_batch_that_left_stays_as_it_was_though_it_could_not_leave_at_first(
     rig.next_round()
     assert numbers(sandbox) == list(range(5))
     assert len({each["idempotency_key"] for each in sandbox.requests()}) == 1
+
+
+def ahead(rig: Rig) -> list[int]:
+    """The numbers of what was read ahead."""
+    found = rig.outbox.batches._ahead
+    return [] if found is None else [json.loads(row.data)["payload"]["n"] for row in found.rows]
+
+
+class Holding(Peer):
+    """Takes all events, and holds its answers to all requests but the first."""
+
+    def __init__(self) -> None:
+        super().__init__(self._hold)
+        self.go_on = threading.Event()
+
+    def _hold(self, request: Request) -> bytes:
+        if len(self.requests) > 1:
+            assert self.go_on.wait(LONG_SECONDS)
+        return self.accept(request)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_the_next_batch_is_read_while_answers_are_awaited(
+    make_rig: Callable[..., Rig],
+    wait_until: Callable[[Callable[[], object]], None],
+    lanes: int,
+) -> None:
+    with Holding() as segops:
+        rig = make_rig(segops.url, max_in_flight=lanes)
+        rig.append(200)
+        sending = threading.Thread(target=rig.round)
+        sending.start()
+        try:
+            first = 20 * (lanes + 1)
+            wait_until(lambda: ahead(rig) == list(range(first, first + 20)))
+        finally:
+            segops.go_on.set()
+            sending.join(LONG_SECONDS)
+        assert len(segops.requests) == 10
+    assert segops.accepted == Counter(range(200))
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_who_is_forgotten_after_they_were_read_ahead_is_not_sent(
+    make_rig: Callable[..., Rig],
+    wait_until: Callable[[Callable[[], object]], None],
+    lanes: int,
+) -> None:
+    with Holding() as segops:
+        rig = make_rig(segops.url, max_in_flight=lanes)
+        first = 20 * (lanes + 1)
+        rig.append(first + 5)
+        rig.track(Event("annabel", "page_viewed", payload={"n": first + 5}))
+        rig.append(34, first=first + 6)
+        sending = threading.Thread(target=rig.round)
+        sending.start()
+        try:
+            wait_until(lambda: first + 5 in ahead(rig))
+            assert rig.outbox.erasure.forget("annabel") == 1
+        finally:
+            segops.go_on.set()
+            sending.join(LONG_SECONDS)
+    assert segops.accepted == Counter({*range(first + 40)} - {first + 5})
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_what_the_disk_fails_to_read_ahead_is_read_when_it_is_taken(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, lanes: int
+) -> None:
+    tried: list[None] = []
+
+    def fail(*_args: object) -> None:
+        tried.append(None)
+        raise StorageError("no", path="p")
+
+    def accept(request: Request) -> bytes:
+        return segops.accept(request)
+
+    with Peer(accept) as segops:
+        rig = make_rig(segops.url, max_in_flight=lanes)
+        monkeypatch.setattr(rig.outbox.batches, "read_ahead", fail)
+        rig.append(200)
+        rig.round()
+        assert len(segops.requests) == 10
+    assert segops.accepted == Counter(range(200))
+    assert rig.told == []
+    assert tried

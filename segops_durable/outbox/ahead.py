@@ -1,0 +1,92 @@
+"""The next batch, read while the answer to another is awaited.
+
+To read its rows, to verify them, and to join and hash its body, takes longer than all else
+between an answer and the next request. Nothing is decided by it: whoever marks the next batch,
+in the transaction that settles the one before it, looks whether it would still be these rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from segops_durable.outbox.findability import BY_INDEX
+from segops_durable.outbox.gathering import free_query, free_rows
+from segops_durable.outbox.records.batch import body_of, digest_of
+from segops_durable.outbox.records.rows import damaged_among
+from segops_durable.outbox.records.schema import QUEUE
+from segops_durable.outbox.retiming import bounds_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from segops_durable.outbox.records.batch import Take
+    from segops_durable.outbox.records.rows import Row
+    from segops_durable.system.clock import Moment
+
+_ARE_THERE = f"""
+SELECT count(*), total(crc),
+    (SELECT min(first_id) FROM in_flight WHERE identity = ?1 AND first_id > ?2)
+FROM {QUEUE} WHERE identity = ?1{{by_index}} AND _id BETWEEN ?2 AND ?3
+"""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A full batch that is not marked yet: what is appended meanwhile makes no other of it.
+
+    Attributes:
+        take: What it was read for.
+        rows: Its rows, intact.
+        body: What they make.
+        digest: The end of its key.
+        bounds: By how much the clock may be ahead of the uptime, or their times are corrected.
+    """
+
+    take: Take
+    rows: Sequence[Row]
+    body: bytes
+    digest: str
+    bounds: tuple[float, float]
+
+    def is_next(self, writer: sqlite3.Connection, take: Take, now: Moment) -> bool:
+        """Whether these rows, as they are, are what a take would find, as none is marked.
+
+        They are where there are as many of that identity between the first and the last, with
+        the same sum of checksums. One that was erased, dropped, sent or corrected is not.
+        """
+        first, last = self.rows[0].id, self.rows[-1].id
+        return (
+            (take.limit, take.identity, take.max_bytes)
+            == (self.take.limit, self.take.identity, self.take.max_bytes)
+            and first <= take.up_to
+            and (now.uptime is None or self.bounds[0] <= now.wall - now.uptime <= self.bounds[1])
+            and writer.execute(*free_query(take)).fetchone() == (first,)
+            and self._are_there(writer, first, last)
+        )
+
+    def _are_there(self, writer: sqlite3.Connection, first: int, last: int) -> bool:
+        identity = self.take.identity
+        sql = _ARE_THERE.format(by_index=BY_INDEX if identity else "")
+        count, crcs, marked = writer.execute(sql, (identity, first, last)).fetchone()
+        is_free = marked is None or marked > last
+        return is_free and (count, crcs) == (len(self.rows), sum([row.crc for row in self.rows]))
+
+
+def read_ahead(reader: sqlite3.Connection, take: Take, boot: int | None) -> Ahead | None:
+    """Read the batch that a take would find if none is marked; None if it is not a full one.
+
+    Args:
+        reader: Any connection.
+        take: What will be taken.
+        boot: The boot of the machine.
+
+    Raises:
+        sqlite3.DatabaseError: The file is damaged.
+    """
+    rows = free_rows(reader, take)
+    if len(rows) < take.limit or damaged_among(rows):
+        return None
+    body = body_of(rows)
+    return Ahead(take, rows, body, digest_of(body), bounds_of(rows, boot))
