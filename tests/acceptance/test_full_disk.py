@@ -142,6 +142,26 @@ def test_a_disk_that_the_outbox_itself_has_filled_is_drained_event_by_event(
     client.shutdown()
 
 
+def test_an_outbox_that_was_deleted_is_carried_over_once_the_disk_has_room(
+    sandbox: Sandbox, make_client: Callable[..., SegOpsClient], small_disk: Path
+) -> None:
+    sandbox.stop()
+    path = small_disk / "queue" / "outbox.db"
+    client = make_client(queue_path=path, max_retries=0)
+    track(client, 2000)
+    fill(small_disk / "somebody-elses")
+    path.unlink()
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            track(client, 1, first=-1)
+    (small_disk / "somebody-elses").unlink()
+    track(client, 1, first=2000)
+    sandbox.start()
+    assert client.flush(timeout=60).ok
+    assert Counter(numbers(sandbox)) == Counter(range(2001))
+    client.shutdown()
+
+
 def test_a_disk_that_somebody_else_has_filled_is_drained_as_well(
     sandbox: Sandbox, make_client: Callable[..., SegOpsClient], small_disk: Path
 ) -> None:

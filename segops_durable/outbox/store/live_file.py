@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from segops_durable.errors import ReplacedOutboxError
@@ -238,8 +238,11 @@ class LiveFile:
         if self.is_at_path:
             self._look_at = time.monotonic() + _LOOK_SECONDS
             return queue
-        with closing(queue):
-            return self._adopt(self._opener.follow(queue))
+        # where nothing is at the path any more, this connection alone still reads what waits: it is
+        # closed once that is in a new file, however often the disk fails that before
+        following = self._adopt(self._opener.follow(queue))
+        queue.close()
+        return following
 
     def replace(self, error: sqlite3.Error) -> None:
         """Set the file aside, and go on in a new one with what can be read of it."""

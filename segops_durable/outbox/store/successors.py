@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from segops_durable.outbox.disk.holding import opened
 from segops_durable.outbox.disk.pages import Pages
 from segops_durable.outbox.records.ownership import make_successor
 from segops_durable.outbox.records.tally import count_rows
+from segops_durable.outbox.store.failures import is_damage
 from segops_durable.outbox.store.inspection import log_of
 from segops_durable.outbox.store.salvage.salvage import salvage
 from segops_durable.outbox.store.salvage.wreck import Wreck
@@ -57,9 +58,13 @@ class Successors:
     def fill_from_connection(self, old: EventQueue, incident: Incident, new: Path) -> None:
         """Fill a new file with what an open connection still reads of one that is gone."""
         found = 0
-        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(new)) as target:
-            old.writer.backup(target)  # other threads may be reading with the reader
-            found = count_rows(old.writer)
+        try:
+            with closing(sqlite3.connect(new)) as target:
+                old.writer.backup(target)  # other threads may be reading with the reader
+                found = count_rows(old.writer)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):  # of a disk that is full, say: then it is there another time
+                raise
         text = f"was deleted or moved; {found} events were carried over"
         with closing(self._open_queue(new)) as queue:
             upgrade(queue.writer, version_of(queue.reader))

@@ -6,7 +6,9 @@ import math
 from itertools import count
 from typing import TYPE_CHECKING
 
-from segops_durable import ReplacedOutboxError
+import pytest
+
+from segops_durable import ReplacedOutboxError, StorageError
 from support.damaged import drain, open_outbox
 from support.events import numbers, track
 
@@ -107,6 +109,24 @@ def test_a_file_that_is_deleted_takes_nothing_that_is_stored_from_then_on(
     stored = {b'{"n":%d}' % number for number in range(5)}
     assert drain(again)[0] == stored | {b'{"n":"%d, after"}' % number for number in range(5)}
     again.close()
+
+
+def test_a_file_that_was_deleted_is_carried_over_however_often_that_fails_before(
+    queue_path: Path,
+) -> None:
+    outbox = open_outbox(queue_path)
+    outbox.commit.append([b'{"n":%d}' % number for number in range(40)])
+    in_the_way = queue_path.with_name("outbox.db.salvage")
+    in_the_way.mkdir()  # where the new file would be made
+    queue_path.unlink()
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            outbox.commit.append([b'{"n":"refused"}'])
+    in_the_way.rmdir()
+    outbox.commit.append([b'{"n":"new"}'])
+    assert drain(outbox)[0] == {*(b'{"n":%d}' % number for number in range(40)), b'{"n":"new"}'}
+    assert "40 events were carried over" in str(outbox.pop_incidents())
+    outbox.close()
 
 
 def test_a_file_is_missed_at_once_also_where_others_have_it_open_in_this_process(
