@@ -20,12 +20,16 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from segops_durable.system.living import Living
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Forkable(Protocol):
-    """What takes part in a fork."""
+    """What takes part in a fork; what comes after it may be interrupted, and begun again."""
 
     def before_fork(self) -> None:
         """Let go of files, and take every lock."""
@@ -37,12 +41,19 @@ class Forkable(Protocol):
         """Start anew, with locks of this process's own."""
 
 
+class _Here(threading.local):
+    """Who is asked by this thread: several may fork at once."""
+
+    def __init__(self) -> None:
+        self.forking: list[Forkable] = []
+
+
 class _Participants:
     """Those who take part; forgotten when nobody else refers to them."""
 
     def __init__(self) -> None:
-        self._all: weakref.WeakSet[Forkable] = weakref.WeakSet()
-        self._here = threading.local()  # several threads may fork at once
+        self._all: Living[Forkable] = Living()
+        self._here = _Here()
 
     def add(self, one: Forkable) -> None:
         self._all.add(one)
@@ -50,20 +61,22 @@ class _Participants:
     def before(self) -> None:
         # In one order: of two threads that fork at once, each would else hold a lock that the
         # other waits for.
-        self._here.forking = sorted(self._all, key=id)
+        self._here.forking = sorted(self._all.now(), key=id)
         failures = [_failure_of(each) for each in self._here.forking]
         for failure in filter(None, failures):
             raise failure
 
     def after_in_parent(self) -> None:
-        for each in self._here.forking:
-            each.after_fork_in_parent()
-        self._here.forking = []
+        self._have_all(lambda each: each.after_fork_in_parent())
 
     def after_in_child(self) -> None:
-        for each in self._here.forking:
-            each.after_fork_in_child()
-        self._here.forking = []
+        self._have_all(lambda each: each.after_fork_in_child())
+
+    def _have_all(self, go_on: Callable[[Forkable], None]) -> None:
+        forking = self._here.forking
+        while forking:
+            go_on(forking[-1])
+            forking.pop()  # only now: whom Ctrl-C interrupts has to be asked again
 
 
 def _failure_of(one: Forkable) -> BaseException | None:
@@ -80,6 +93,12 @@ _PARTICIPANTS = _Participants()
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(
         before=_PARTICIPANTS.before,
+        after_in_parent=_PARTICIPANTS.after_in_parent,
+        after_in_child=_PARTICIPANTS.after_in_child,
+    )
+    # Ctrl-C in the midst of a fork is raised in the first hook after it, at its first instruction:
+    # then the second does what is left, or all of it
+    os.register_at_fork(
         after_in_parent=_PARTICIPANTS.after_in_parent,
         after_in_child=_PARTICIPANTS.after_in_child,
     )

@@ -104,8 +104,8 @@ class PerProcessDelivery:
     def after_fork_in_parent(self) -> None:
         """Go on as before."""
         if self._has_let_go:
-            self._has_let_go = False  # or the next fork, if Ctrl-C ends its `before`, goes by it
             self._outbox.after_fork_in_parent()
+            self._has_let_go = False  # or the next fork, if Ctrl-C ends its `before`, goes by it
         self._waking.release()
 
     def after_fork_in_child(self) -> None:
@@ -113,9 +113,9 @@ class PerProcessDelivery:
         self._waking = _lock()
         self.closing = _lock()
         if self._has_let_go:
-            self._has_let_go = False
             self._outbox.after_fork_in_child()
             self._is_asleep = True
+            self._has_let_go = False
 
 
 def _lock() -> BoundedLock:

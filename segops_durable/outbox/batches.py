@@ -11,6 +11,7 @@ since they were tracked. After that nothing changes them, whatever becomes of th
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,9 @@ class Batches:
         self._owner = owner
         self._clock = clock
         self._seen_erasure: list[Any] | None = None
-        self._whole_as_of: dict[str, list[Any] | None] = {}  # that erasure, by the batch's key
+        # that erasure, by the batch's key. Over several connections several threads ask: each
+        # step of it is one of the interpreter's
+        self._whole_as_of: OrderedDict[str, list[Any] | None] = OrderedDict()
         self._ahead: Ahead | None = None
 
     def sift(self, identity: str) -> int:
@@ -247,7 +250,7 @@ class Batches:
         if batch is not None:
             self._whole_as_of[batch.key] = self._seen_erasure
             if len(self._whole_as_of) > _MOST_KNOWN:
-                del self._whole_as_of[next(iter(self._whole_as_of))]
+                self._whole_as_of.popitem(last=False)
         return Taken(batch, buried)
 
     def _marked(self, writer: sqlite3.Connection, take: Take) -> Batch | None:

@@ -189,8 +189,14 @@ class Outbox:
         """Let go of the file, and keep everyone out; False if that cannot be."""
         if not self._store.before_fork():
             return False
-        self.sender_lock.before_fork()
-        return True
+        has_let_go = False
+        try:
+            self.sender_lock.before_fork()
+            has_let_go = True
+        finally:  # as in `Store.before_fork`
+            if not has_let_go:
+                self._store.after_fork_in_parent()
+        return has_let_go
 
     def after_fork_in_parent(self) -> None:
         """Go on."""

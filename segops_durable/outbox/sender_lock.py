@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.system.filelock import FileLock
+from segops_durable.system.locks import BoundedLock
 from segops_durable.system.private_files import open_private
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class SenderLock:
         self._outbox_path = outbox_path
         self._path = outbox_path.with_name(outbox_path.name + ".sender")
         self._lock: FileLock | None = None
-        self._guard = threading.Lock()
+        # reentrant: a signal handler may interrupt one use with another, or with a fork
+        self._guard = _lock()
 
     def try_acquire(self) -> bool:
         """Take the lock, or keep it; say whether this process has it.
@@ -36,7 +38,7 @@ class SenderLock:
             StorageError: What is there is no file of ours.
             OSError: It cannot be opened.
         """
-        with self._guard:
+        with self._guard.turn:
             if self._lock is not None and not self._lock.is_lost:
                 return True
             lock = FileLock(self._path, like=self._outbox_path)
@@ -48,20 +50,20 @@ class SenderLock:
 
     def release(self) -> None:
         """Let another process send. Safe to call when this one does not."""
-        with self._guard:
+        with self._guard.turn:
             if self._lock is not None:
                 self._lock.close()
                 self._lock = None
 
     def leave_note(self, note: dict[str, Any]) -> None:
         """Leave a note for other processes, if this one has the lock; it may be lost."""
-        with self._guard:
+        with self._guard.turn:
             if self._lock is not None:
                 self._lock.write(json.dumps({"pid": os.getpid(), **note}).encode())
 
     def note(self) -> dict[str, Any] | None:
         """What the process that sends says of itself; None if nobody sends."""
-        with self._guard:
+        with self._guard.turn:
             if self._lock is None and not self._is_taken():
                 return None
         try:
@@ -81,7 +83,7 @@ class SenderLock:
 
     def after_fork_in_child(self) -> None:
         """Start without the lock: it stayed with the parent."""
-        self._guard = threading.Lock()
+        self._guard = _lock()
         self.release()
 
     def _is_taken(self) -> bool:
@@ -92,3 +94,8 @@ class SenderLock:
             return not lock.try_acquire()
         finally:
             lock.close()
+
+
+def _lock() -> BoundedLock:
+    """A lock that is held for as long as others may wait for it: what is done then is bounded."""
+    return BoundedLock(threading.TIMEOUT_MAX)

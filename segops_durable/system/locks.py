@@ -9,6 +9,7 @@ its ends are the interpreter's own calls and no Python function of ours.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -79,6 +80,25 @@ class BoundedLock:
             "__exit__": staticmethod(self._lock.__exit__),
         }
         return type("Turn", (), ends)()
+
+
+class ProcessLock:
+    """Guards what is one for the whole process; no child of a fork inherits it held.
+
+    Attributes:
+        turn: A block with the lock held; by one thread as often as it likes.
+    """
+
+    def __init__(self) -> None:
+        lock = cast("Any", threading.RLock())  # the stubs leave out what `logging` does at a fork
+        self.turn: threading.RLock = lock
+        if hasattr(os, "register_at_fork"):  # Windows has no fork
+            # no function of ours: Ctrl-C in the midst of a fork would be raised in it
+            os.register_at_fork(
+                before=lock.acquire,
+                after_in_parent=lock.release,
+                after_in_child=lock._at_fork_reinit,  # noqa: SLF001 - as above
+            )
 
 
 @contextmanager

@@ -6,12 +6,12 @@ stores is loaded when a client is opened, and what reads files when one is impor
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from segops_durable.system.locks import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,28 +47,8 @@ def loading() -> Iterator[None]:
 
     A child would else wait for ever for what is half loaded, as whoever loads it is not there.
     """
-    with _LOADING[0]:
+    with _LOADING.turn:
         yield
 
 
-_LOADING = [threading.RLock()]
-
-
-def _wait_for_its_end() -> None:
-    _LOADING[0].acquire()
-
-
-def _go_on() -> None:
-    _LOADING[0].release()
-
-
-def _begin_anew() -> None:
-    _LOADING[0] = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(
-        before=_wait_for_its_end,
-        after_in_parent=_go_on,
-        after_in_child=_begin_anew,
-    )
+_LOADING = ProcessLock()

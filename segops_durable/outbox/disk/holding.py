@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from segops_durable.system.descriptors import FileId, file_of
+from segops_durable.system.locks import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
 
+_guard = ProcessLock()
 _held: Counter[FileId] = Counter()  # by how many connections of this process
 _parked: dict[FileId, list[int]] = {}
 
@@ -25,7 +27,8 @@ _parked: dict[FileId, list[int]] = {}
 def hold(file: FileId | None) -> FileId | None:
     """Take note of a database that is opened; return what to let go of."""
     if file is not None:
-        _held[file] += 1
+        with _guard.turn:
+            _held[file] += 1
     return file
 
 
@@ -33,12 +36,13 @@ def let_go(file: FileId | None) -> None:
     """Take note of a database that was closed."""
     if file is None:
         return
-    _held[file] -= 1
-    if _held[file] <= 0:
-        del _held[file]
-        for fd in _parked.pop(file, ()):
-            if file_of(fd) == file:  # or the program has closed it, and the number is another's
-                os.close(fd)
+    with _guard.turn:
+        _held[file] -= 1
+        if _held[file] <= 0:
+            del _held[file]
+            for fd in _parked.pop(file, ()):
+                if file_of(fd) == file:  # or the program has closed it, and the number is another's
+                    os.close(fd)
 
 
 def is_held(path: Path) -> bool:
@@ -61,8 +65,9 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     try:
         yield os.fdopen(fd, "rb", buffering=0, closefd=False)
     finally:
-        held = file_of(fd)
-        if held is not None and held in _held:
-            _parked.setdefault(held, []).append(fd)
-        else:
-            os.close(fd)
+        with _guard.turn:  # or somebody opens it between the question and the end
+            held = file_of(fd)
+            if held is not None and held in _held:
+                _parked.setdefault(held, []).append(fd)
+            else:
+                os.close(fd)

@@ -14,7 +14,6 @@ import sys
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import WeakSet
 
 import persistqueue
 
@@ -40,6 +39,7 @@ from segops_durable.system.descriptors import (
     names_of,
     open_descriptors,
 )
+from segops_durable.system.living import Living
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,14 +66,14 @@ _CACHE_KIB = 2000  # SQLite's own default
 _WAL_PAGES = 100
 
 
-_OPEN: WeakSet[EventQueue] = WeakSet()
+_OPEN: Living[EventQueue] = Living()
 _POISONED: set[FileId | None] = set()
 """Files of which SQLite believes, in this process, what is not so any more."""
 
 
 def is_poisoned(file: FileId | None) -> bool:
     """Whether a file must not be opened in this process: its connections have been lost."""
-    lost = {each.file for each in tuple(_OPEN) if each.is_lost}
+    lost = {each.file for each in _OPEN.now() if each.is_lost}
     return file is not None and (file in _POISONED or file in lost)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakSet
 
 from segops_durable.errors import ClosedError
 from segops_durable.system.filelock import FileLock
 from segops_durable.system.holders import Holder, holder_of
+from segops_durable.system.living import Living
 from segops_durable.system.locks import BoundedLock
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 LOCK_TIMEOUT = 5.0
 """Seconds that `Options.lock_timeout` defaults to."""
 
-_ALL: WeakSet[WriteGate] = WeakSet()
+_ALL: Living[WriteGate] = Living()
 
 MOST_WAITS = 12
 """How many times as long is waited for one who works: for a thread, or a process that gets on."""
@@ -129,7 +129,7 @@ class WriteGate:
         elif seconds is None:
             seconds = self._seconds
         before: Holder | None = None
-        others = [each for each in tuple(_ALL) if each is not self]
+        others = [each for each in _ALL.now() if each is not self]
         if any(each.is_held_here(self.path) for each in others):
             raise TimeoutError("a handler interrupted another client of this file")
         for half in range(2 * MOST_WAITS):
