@@ -84,6 +84,5 @@ class Delivery:
 
     def close(self) -> None:
         """Close the connections; the flusher has to be stopped before."""
-        self.sender.close()
         for each in self._exchanges:
             each.close()

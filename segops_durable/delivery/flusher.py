@@ -182,6 +182,7 @@ class Flusher:
                 self._guarded_round()
                 self._sleep()
         finally:
+            self._sender.close()
             try:
                 with suppress(SegOpsError):
                     self._sender.settle_owed()  # or the next process would send it again
@@ -203,26 +204,36 @@ class Flusher:
 
     def _guarded_round(self) -> None:
         """Run a round; whatever goes wrong is reported, and the thread lives on."""
-        is_room_wanted = self._is_room_wanted
-        self._is_full = self._is_room_wanted = False
-        self._counted = next(self._tracked)
-        is_asked_for = self.requests.look()  # perhaps only since the thread woke
         try:
-            self._housekeeping.before_round()
-            self._run_round(is_asked_for=is_asked_for, is_room_wanted=is_room_wanted)
-            if self._sender.state is not State.STANDBY:
-                self._housekeeping.after_round(is_idle=self._sender.state is State.IDLE)
+            self._guarded(self._whole_round)
+            self._guarded(self._after_round)
+        finally:
+            self.requests.answer()
+
+    def _guarded(self, part: Callable[[], None]) -> None:
+        try:
+            part()
         except ClosedError:
             self._stop.set()
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread silently
             self._sender.back_off()
             self._report(_as_reported(error, self._outbox))
-        finally:
-            self._housekeeping.tell()
-            self._report.tell_postponed()
-            self.note.leave()
-            self._sender.give_way()
-            self.requests.answer()
+
+    def _whole_round(self) -> None:
+        is_room_wanted = self._is_room_wanted
+        self._is_full = self._is_room_wanted = False
+        self._counted = next(self._tracked)
+        is_asked_for = self.requests.look()  # perhaps only since the thread woke
+        self._housekeeping.before_round()
+        self._run_round(is_asked_for=is_asked_for, is_room_wanted=is_room_wanted)
+        if self._sender.state is not State.STANDBY:
+            self._housekeeping.after_round(is_idle=self._sender.state is State.IDLE)
+
+    def _after_round(self) -> None:
+        self._housekeeping.tell()
+        self._report.tell_postponed()
+        self.note.leave()
+        self._sender.give_way()
 
     def _run_round(self, *, is_asked_for: bool, is_room_wanted: bool) -> None:
         """Send what waits now, if it fills a batch, or its interval is over, or somebody asks."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from segops_durable.errors.redaction import scrubbed, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from segops_durable.errors import SegOpsError
     from segops_durable.system.clock import Clock
@@ -61,8 +61,7 @@ class Reporter:
         """Drop what was kept of a person, or, without a name, of whomever it may be about."""
         if self.last_error is not None and _mentions(self.last_error, name):
             self.last_error = None
-        for _ in range(len(self._postponed)):
-            error = self._postponed.popleft()
+        for error in self._take_postponed():
             if not _mentions(error, name):
                 self._postponed.append(error)
 
@@ -72,8 +71,21 @@ class Reporter:
 
     def tell_postponed(self) -> None:
         """Report what was postponed, oldest first."""
+        for error in self._take_postponed():
+            self(error)
+
+    def _take_postponed(self) -> Iterator[SegOpsError]:
+        """Take those that are there now, one by one.
+
+        Another thread may take some meanwhile, and so may whoever is told of one: `on_error` may
+        call `forget`.
+        """
         for _ in range(len(self._postponed)):
-            self(self._postponed.popleft())
+            try:
+                error = self._postponed.popleft()
+            except IndexError:
+                return
+            yield error
 
     def _log_now_and_then(self, kind: str, what: str, *args: object) -> None:
         with self._lock:

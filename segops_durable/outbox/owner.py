@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,8 @@ class Binding:
         if self._is_key_new:
             self._is_key_new = False
             text = "the API key of %s was rotated; waiting events go out under it"
-            _log.info(text, self._path)
+            with suppress(Exception):  # of the application's handlers: `logging` lets it through
+                _log.info(text, self._path)
 
 
 class Owner:

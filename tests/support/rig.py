@@ -49,6 +49,7 @@ class Rig:
 
     def close(self) -> None:
         self.delivery.flusher.stop(10)
+        self.delivery.sender.close()  # rounds were run here, and not by the flusher
         self.outbox.sender_lock.release()
         self.outbox.close()
         self.delivery.close()

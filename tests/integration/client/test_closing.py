@@ -8,13 +8,16 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from segops_durable import SegOpsClient
+from support.events import numbers, track
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
 
     from segops_durable import SegOpsError
+    from segops_durable.outbox import Batch
     from segops_durable.sandbox import Sandbox
 
 APP = """
@@ -70,3 +73,39 @@ def test_who_is_told_while_a_client_is_made_may_use_it(
     assert heard == [([], 1)]
     assert client.flush(timeout=30).ok
     client.shutdown(0)
+
+
+def test_a_thread_that_sends_on_after_its_client_was_closed_leaves_nothing_behind(
+    make_client: Callable[..., SegOpsClient],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    client = make_client(max_in_flight=2)
+    sender = client._delivery.current.sender
+    usually, departed = sender.depart, 0
+    is_about_to_send, is_closed = threading.Event(), threading.Event()
+
+    def depart(batch: Batch) -> int:
+        nonlocal departed
+        departed += 1
+        if departed == 2:  # there are threads by now that send beside the one that decides
+            is_about_to_send.set()
+            is_closed.wait(60)
+        return usually(batch)
+
+    monkeypatch.setattr(sender, "depart", depart)
+    track(client, 100)
+    assert is_about_to_send.wait(60)
+    client.shutdown(0)  # in vain: that thread is stuck, and gets on later
+    is_closed.set()
+    wait_until(
+        lambda: (
+            not any(
+                each.name.startswith(("segops-flusher", "segops-lane"))
+                for each in threading.enumerate()
+            )
+        )
+    )
+    assert make_client().flush(timeout=60).ok
+    assert sorted({*numbers(sandbox)}) == list(range(100))

@@ -77,3 +77,23 @@ def test_a_client_that_ends_on_such_a_disk_lets_others_send(
     track(other, 1)
     assert other.flush(timeout=20).ok
     assert numbers(sandbox) == [0]
+
+
+def test_whatever_goes_wrong_between_rounds_is_told_and_ends_no_thread(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[SegOpsError] = []
+    client = make_client(on_error=told.append, flush_interval=0.05)
+    failures = threading.Semaphore(0)
+
+    def fail() -> list[SegOpsError]:
+        failures.release()
+        raise LookupError("a fault of our own")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(client._outbox, "pop_incidents", fail)
+        assert all(failures.acquire(timeout=60) for _ in range(4))  # wherever it is asked for
+    track(client, 1)
+    assert client.flush(timeout=60).ok
+    assert numbers(sandbox) == [0]
+    assert "LookupError: a fault of our own" in str(told[0])

@@ -105,6 +105,23 @@ def test_another_api_url_is_refused_and_another_key_is_a_rotation(
     assert take(second).key == batch.key
 
 
+def test_a_handler_of_the_log_that_raises_stops_neither_who_opens_an_outbox_nor_who_sends(
+    open_outbox: Callable[..., Outbox], caplog: pytest.LogCaptureFixture
+) -> None:
+    open_outbox().commit.append(events(1))
+    handler = logging.Handler()
+    handler.handle = lambda record: [][record.lineno]  # type: ignore[method-assign]  # as a fault of its own
+    logger = logging.getLogger("segops_durable")
+    logger.addHandler(handler)
+    try:
+        with caplog.at_level("INFO", "segops_durable"):
+            second = open_outbox(key_fingerprint="other")
+            assert second.pop_incidents() == []
+    finally:
+        logger.removeHandler(handler)
+    assert second.waiting.counts().pending == 1
+
+
 def test_nothing_is_logged_from_within_the_file_so_a_handler_may_use_it(
     open_outbox: Callable[..., Outbox], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -35,3 +35,19 @@ def test_a_handler_of_the_log_that_raises_does_not_get_out_of_a_report() -> None
     finally:
         logger.removeHandler(handler)
     assert handler.calls == 2
+
+
+def test_whoever_is_told_may_have_what_is_still_to_be_told_forgotten() -> None:
+    told: list[SegOpsError] = []
+
+    def forget(error: SegOpsError) -> None:
+        told.append(error)
+        report.forget("ann")
+
+    report = Reporter(forget, MovableClock())
+    others = [SegOpsError("something went wrong"), SegOpsError("and something else")]
+    for error in (others[0], SegOpsError("ann is not valid"), others[1], SegOpsError("nor is ann")):
+        report.postpone(error)
+    report.tell_postponed()
+    report.tell_postponed()
+    assert told == others
