@@ -24,7 +24,7 @@ from speed.report import as_document, print_tables, write_json
 if TYPE_CHECKING:
     import argparse
 
-QUICK = Size(rounds=3, events=300, lines=30_000, waiting=100_000)
+QUICK = Size(rounds=3, events=300, lines=30_000, waiting=100_000, steady=4)
 SMOKE = Size(rounds=1, events=40, lines=300, waiting=300, offline=1, steady=0.3)
 
 

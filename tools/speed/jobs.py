@@ -212,20 +212,34 @@ def insert_again(directory: Path, rows_a_commit: int) -> float:
         return time.perf_counter() - start
 
 
-def written(directory: Path, name: str, url: str, events: int) -> float:
+class Written(NamedTuple):
+    """Bytes that were written.
+
+    Attributes:
+        handed: To the system, by this process.
+        device: Of pages that the system has to write, as they were altered.
+    """
+
+    handed: float
+    device: float
+
+
+def written(directory: Path, name: str, url: str, events: int) -> Written:
     """Bytes that a peer writes to its files for an event, one by one."""
     with PEERS[name].run(directory, url) as call:
         call()
-        before = handed_over()
+        before = written_so_far()
         for _ in range(events):
             call()
-        return (handed_over() - before) / events
+        now = written_so_far()
+    return Written(*((after - then) / events for after, then in zip(now, before, strict=True)))
 
 
-def handed_over() -> int:
-    """Bytes that this process has handed to the system to write."""
+def written_so_far() -> Written:
+    """Bytes that this process has written since it was started."""
     lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
-    return int(dict(line.split(": ") for line in lines)["wchar"])
+    found = dict(line.split(": ") for line in lines)
+    return Written(int(found["wchar"]), int(found["write_bytes"]))
 
 
 def waiting(directory: Path, place: str, url: str, events: int) -> None:

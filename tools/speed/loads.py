@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from segops_durable.client import client as client_module
 from segops_durable.system.clock import Clock
-from speed.jobs import FLUSH_SECONDS, handed_over, prove
+from speed.jobs import FLUSH_SECONDS, prove, written_so_far
 from speed.peers import EVENT, NOWHERE, ours
 from speed.server import ask, counts
 
@@ -103,6 +103,6 @@ def written_offline(directory: Path, settle: float, seconds: float, factor: floa
         client.track_many([EVENT] * 1000)
         never = threading.Event()
         never.wait(settle / factor)
-        before = handed_over()
+        before = written_so_far().handed
         never.wait(seconds / factor)
-        return handed_over() - before
+        return written_so_far().handed - before

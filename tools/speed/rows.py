@@ -90,7 +90,7 @@ def claims() -> dict[str, Row]:
         Row("open-rss", "the same, resident memory", 5, is_most=True, unit=" MB"),
         Row(
             "bytes",
-            "bytes written for an event, one by one (9.2 KB in 0.1)",
+            "bytes written for an event, one by one",
             4.6,
             is_most=True,
             unit=" KB",
