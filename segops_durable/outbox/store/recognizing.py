@@ -9,13 +9,15 @@ tables. So what is at the path is ours only if it says so itself, in its bytes o
 
 What says nothing any more, and is no database that can be read, is ours as well if the lock
 file beside it has what was noted of an outbox, with its checksum, or our reserve is there; or
-if it is all zeros, as a power cut leaves files: there is nothing in it that could be lost.
+if it is all zeros, as a power cut leaves files: there is nothing in it that could be lost. Nor
+is there where SQLite's journal has it undone to nothing: the power was cut in the first commit.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import struct
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -47,6 +49,10 @@ _MOST_PAGES = 4096
 """A film is not searched to its end."""
 
 _SCHEMA_TEXT = f"CREATE TABLE `{QUEUE}` (".encode()  # as persist-queue writes it
+_JOURNAL = struct.Struct(">8s8xI")
+"""What it begins with, and how many pages the file had; its records and a nonce are no matter."""
+
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _CHUNK_BYTES = 1 << 16
 _PATIENCE_SECONDS = 2.0
 _SCHEMA_COLUMNS = 5
@@ -121,7 +127,7 @@ def _is_ours(path: Path, file: BinaryIO) -> bool:
     file.seek(0)
     if not problem_of(file.read(SIZE), os.fstat(file.fileno()).st_size, set()):
         return not any(map(_is_of_a_schema, first))  # else it is another program's
-    return _has_companions(path) or _is_zeros(file) or _has_ours(pages)
+    return _has_companions(path) or _is_zeros(file) or _is_undone(path) or _has_ours(pages)
 
 
 def _has_companions(path: Path) -> bool:
@@ -133,6 +139,16 @@ def _has_companions(path: Path) -> bool:
 def _is_zeros(file: BinaryIO) -> bool:
     file.seek(0)
     return not any(any(chunk) for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""))
+
+
+def _is_undone(path: Path) -> bool:
+    """Whether a journal says that the file was empty: whoever opens it makes it so again."""
+    try:
+        with path.with_name(path.name + "-journal").open("rb") as file:
+            header = file.read(_JOURNAL.size)
+    except FileNotFoundError:
+        return False
+    return len(header) == _JOURNAL.size and _JOURNAL.unpack(header) == (_JOURNAL_MAGIC, 0)
 
 
 def _has_ours(pages: Pages) -> bool:
