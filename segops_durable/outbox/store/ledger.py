@@ -113,22 +113,32 @@ class Ledger:
         self.gate.keep(_LAST_ID, record + _CHECK.pack(zlib.crc32(record)))
         return True
 
-    def is_regular(self, queue: EventQueue, changes: int) -> bool:
-        """Whether the ids of a commit follow those that were noted before it.
+    def note_regular(self, queue: EventQueue, changes: int) -> bool:
+        """Note how the file stands after a commit, if its ids follow those that were noted before.
 
         Ids are passed over where the tally, or a row's own, was damaged while it was in use.
 
         Args:
             queue: The file.
             changes: How many rows of any table the commit has changed.
+
+        Returns:
+            Whether they do; else nothing is noted.
         """
         known = self._known()
-        if known is None:
-            return True
         if queue.newest_id and queue.inserted == changes:
-            return queue.newest_id - queue.inserted == known.last_id
+            is_regular = known is None or queue.newest_id - changes == known.last_id
+            if is_regular:
+                self._write(queue.newest_id)
+            return is_regular
         here = throughput_of(queue.writer)
-        return here is None or _is_regular(queue.writer, here, known)
+        if here is not None and known is not None:
+            if not _is_regular(queue.writer, here, known):
+                return False
+            here = Throughput(max(here.last_id, known.last_id), here.removed)
+        if here is not None:
+            self._note(here)
+        return True
 
     def check(self, connection: sqlite3.Connection) -> None:
         """Make sure that a file has all that was noted of it, and no ids that were never given.
@@ -149,7 +159,7 @@ class Ledger:
         """Note how the file stands after a commit; one that only inserts says so itself."""
         if queue.newest_id and queue.inserted == changes:
             known = self._known()
-            self._write(_LAST_ID, max(queue.newest_id, known.last_id if known else 0))
+            self._write(max(queue.newest_id, known.last_id if known else 0))
         else:
             self.note(queue)
 
@@ -157,14 +167,13 @@ class Ledger:
         return _throughput(self.gate.kept(0, 2 * _SIZE), self._owner)
 
     def _note(self, here: Throughput) -> None:
-        self._write(_LAST_ID, here.last_id)
-        self._write(_REMOVED, here.removed)
+        self._write(here.last_id, here.removed)
 
-    def _write(self, at: int, number: int) -> None:
-        if at == _LAST_ID:
-            self.last_id = number
-        record = _RECORD.pack(self._owner, number)
-        self.gate.keep(at, record + _CHECK.pack(zlib.crc32(record)))
+    def _write(self, last_id: int, *removed: int) -> None:
+        self.last_id = last_id
+        records = [_RECORD.pack(self._owner, number) for number in (last_id, *removed)]
+        data = b"".join([each + _CHECK.pack(zlib.crc32(each)) for each in records])
+        self.gate.keep(_LAST_ID, data)
 
 
 def throughput_beside(path: Path, uuid: str) -> Throughput | None:

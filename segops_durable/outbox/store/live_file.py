@@ -183,11 +183,12 @@ class LiveFile:
         return result
 
     def _note(self, queue: EventQueue, changes: int) -> None:
-        if not self._ledger.is_regular(queue, changes):
-            # rows that are missing as well take a salvage: the next look at the records, which
-            # fails, has that done
-            with suppress(sqlite3.Error):
-                self._opener.mend(queue.writer, is_certain=True)
+        if self._ledger.note_regular(queue, changes):
+            return
+        # rows that are missing as well take a salvage: the next look at the records, which fails,
+        # has that done
+        with suppress(sqlite3.Error):
+            self._opener.mend(queue.writer, is_certain=True)
         self._ledger.note_commit(queue, changes)
 
     def _is_mended(self, queue: EventQueue, error: sqlite3.Error, *, is_vital: bool) -> bool:
