@@ -9,7 +9,7 @@ from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.api.verdicts import Meaning, Verdict, judge_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
     from segops_durable.api.exchange import Exchange
     from segops_durable.api.handshake import Handshake
@@ -21,7 +21,7 @@ class Sendable(Protocol):
     """What a transport needs of a batch."""
 
     @property
-    def rows(self) -> tuple[object, ...]:
+    def rows(self) -> Sized:
         """The events; they are counted only."""
 
     @property

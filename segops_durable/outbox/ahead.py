@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from segops_durable.outbox.findability import BY_INDEX
 from segops_durable.outbox.gathering import free_query, free_rows
 from segops_durable.outbox.records.batch import body_of, digest_of
-from segops_durable.outbox.records.rows import damaged_among
+from segops_durable.outbox.records.columns import Rows, damaged_among
 from segops_durable.outbox.records.schema import QUEUE
-from segops_durable.outbox.retiming import bounds_of
+from segops_durable.outbox.retiming import are_within, bounds_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -61,7 +61,7 @@ class Ahead:
             (take.limit, take.identity, take.max_bytes)
             == (self.take.limit, self.take.identity, self.take.max_bytes)
             and first <= take.up_to
-            and (now.uptime is None or self.bounds[0] <= now.wall - now.uptime <= self.bounds[1])
+            and are_within(self.bounds, now)
             and writer.execute(*free_query(take)).fetchone() == (first,)
             and self._are_there(writer, first, last)
         )
@@ -71,7 +71,7 @@ class Ahead:
         sql = _ARE_THERE.format(by_index=BY_INDEX if identity else "")
         count, crcs, marked = writer.execute(sql, (identity, first, last)).fetchone()
         is_free = marked is None or marked > last
-        return is_free and (count, crcs) == (len(self.rows), sum([row.crc for row in self.rows]))
+        return is_free and (count, crcs) == (len(self.rows), sum(Rows.of(self.rows).crcs))
 
 
 def read_ahead(reader: sqlite3.Connection, take: Take, boot: int | None) -> Ahead | None:

@@ -29,8 +29,8 @@ from segops_durable.outbox.records.batch import (
     is_key_of,
 )
 from segops_durable.outbox.records.burial import bury
+from segops_durable.outbox.records.columns import damaged_among
 from segops_durable.outbox.records.marks import assign, first_mark, mark, unmark
-from segops_durable.outbox.records.rows import Row, damaged_among
 from segops_durable.outbox.records.tally import standing
 from segops_durable.outbox.records.walking import PAGE_ROWS, out_of_order
 from segops_durable.outbox.removal import bury_damaged, delete_rows, still_there
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from segops_durable.outbox.ahead import Ahead
     from segops_durable.outbox.caps import Caps
     from segops_durable.outbox.owner import Owner
+    from segops_durable.outbox.records.rows import Row
     from segops_durable.outbox.store.store import Store
     from segops_durable.system.clock import Clock
 
@@ -261,7 +262,7 @@ class Batches:
             body = body_of(rows)
             if len(rows) == found.row_count and is_key_of(found.key, body):
                 is_new = found.key in take.unsent
-                return Batch(tuple(rows), found.key, found.assigned, is_new, body)
+                return Batch(rows, found.key, found.assigned, is_new, body)
             if not unmark(writer, found.key):
                 raise out_of_order()  # it would be found again, for ever
         return None
@@ -292,7 +293,7 @@ class Batches:
     def _mark(
         self, writer: sqlite3.Connection, rows: Sequence[Row], body: bytes, digest: str
     ) -> Batch:
-        batch = Batch(tuple(rows), self._key(rows, digest), is_new=True, body=body)
+        batch = Batch(rows, self._key(rows, digest), is_new=True, body=body)
         mark(writer, batch)
         return batch
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.outbox.records.rows import Row, read_rows
+from segops_durable.outbox.records.columns import SELECT_COLUMNS, Rows
+from segops_durable.outbox.records.rows import Row
 from segops_durable.outbox.records.schema import QUEUE, SELECT_ROWS
 from segops_durable.outbox.records.walking import out_of_order
 
@@ -29,7 +30,7 @@ FIRST = f"SELECT _id, identity FROM {QUEUE} ORDER BY _id LIMIT 1"
 _DAMAGED_TEXT = "\ufffd"
 
 
-def rows_of(writer: sqlite3.Connection, identity: str, tail: str, *parameters: Any) -> list[Row]:  # noqa: ANN401 - SQL parameters
+def rows_of(writer: sqlite3.Connection, identity: str, tail: str, *parameters: Any) -> Rows:  # noqa: ANN401 - SQL parameters
     """Read an identity's rows.
 
     Args:
@@ -41,10 +42,9 @@ def rows_of(writer: sqlite3.Connection, identity: str, tail: str, *parameters: A
     Raises:
         sqlite3.DatabaseError: They are not in the order of their ids.
     """
-    sql = f"{SELECT_ROWS} WHERE identity = ?{BY_INDEX if identity else ''}{tail}"
-    rows = read_rows(writer.execute(sql, (identity, *parameters)).fetchall())
-    ids = [row.id for row in rows]
-    if ids != sorted(set(ids)):
+    sql = f"{SELECT_COLUMNS} WHERE identity = ?{BY_INDEX if identity else ''}{tail}"
+    rows = Rows.read(writer.execute(sql, (identity, *parameters)).fetchall(), identity)
+    if [*rows.ids] != sorted({*rows.ids}):
         raise out_of_order()  # and by its id another row would be deleted
     return rows
 

@@ -8,20 +8,35 @@ from typing import TYPE_CHECKING, Any
 from segops_durable.outbox.findability import BY_INDEX, FIRST, check_index, rows_of
 from segops_durable.outbox.records.batch import body_size
 from segops_durable.outbox.records.marks import first_query
-from segops_durable.outbox.records.schema import IS_FREE, QUEUE
-from segops_durable.outbox.records.walking import HIGHEST_ID, out_of_order
+from segops_durable.outbox.records.schema import QUEUE
+from segops_durable.outbox.records.walking import HIGHEST_ID, LOWEST_ID, out_of_order
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from segops_durable.outbox.records.batch import Take
     from segops_durable.outbox.records.rows import Row
 
 _FREE = f"""
-SELECT _id FROM {QUEUE} AS row
-WHERE identity = ?{{by_index}} AND {IS_FREE} ORDER BY _id LIMIT 1
+WITH RECURSIVE step (id, behind) AS (
+    VALUES ({LOWEST_ID}, {LOWEST_ID})
+    UNION ALL
+    SELECT row._id, coalesce((
+        SELECT last_id FROM in_flight
+        WHERE first_id <= row._id AND in_flight.identity = row.identity
+        ORDER BY first_id DESC LIMIT 1
+    ), 0)
+    FROM step JOIN {QUEUE} AS row ON row._id = (
+        SELECT _id FROM {QUEUE} WHERE identity = ?{{by_index}} AND _id > step.behind
+        ORDER BY _id LIMIT 1
+    )
+    WHERE step.behind >= step.id
+)
+SELECT id FROM step WHERE behind < id
 """
+"""From each batch to the row behind it: to look at each row whether it is in one costs 0.5 us."""
+
 _NEXT_MARK = "SELECT min(first_id) FROM in_flight WHERE identity = ? AND first_id > ?"
 
 
@@ -47,7 +62,7 @@ def free_query(take: Take) -> tuple[str, tuple[str]]:
     return _FREE.format(by_index=BY_INDEX if take.identity else ""), (take.identity,)
 
 
-def free_rows(writer: sqlite3.Connection, take: Take) -> list[Row]:
+def free_rows(writer: sqlite3.Connection, take: Take) -> Sequence[Row]:
     """Read the oldest rows that are in no batch yet; none if they are not to be sent yet.
 
     Raises:
@@ -60,7 +75,7 @@ def free_rows(writer: sqlite3.Connection, take: Take) -> list[Row]:
     return [] if free[0] > take.up_to else rows_from(writer, free[0], take)
 
 
-def rows_from(writer: sqlite3.Connection, first_id: int, take: Take) -> list[Row]:
+def rows_from(writer: sqlite3.Connection, first_id: int, take: Take) -> Sequence[Row]:
     """Read the rows for a batch from one on, up to the next that is in another batch.
 
     Raises:
@@ -68,7 +83,9 @@ def rows_from(writer: sqlite3.Connection, first_id: int, take: Take) -> list[Row
     """
     (following,) = writer.execute(_NEXT_MARK, (take.identity, first_id)).fetchone()
     tail = " AND _id >= ? AND _id < ? ORDER BY _id LIMIT ?"
-    rows = rows_of(writer, take.identity, tail, first_id, following or HIGHEST_ID, take.limit)
+    rows: Sequence[Row] = rows_of(
+        writer, take.identity, tail, first_id, following or HIGHEST_ID, take.limit
+    )
     if not rows or rows[0].id != first_id:
         raise out_of_order()
     if len(rows) < take.minimum:
@@ -76,7 +93,7 @@ def rows_from(writer: sqlite3.Connection, first_id: int, take: Take) -> list[Row
     return _fitting(rows, take.max_bytes)
 
 
-def _fitting(rows: list[Row], max_bytes: int | None) -> list[Row]:
+def _fitting(rows: Sequence[Row], max_bytes: int | None) -> Sequence[Row]:
     """The first of the rows whose body is no larger; at least one."""
     if max_bytes is None:
         return rows

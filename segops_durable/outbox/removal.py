@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from segops_durable.outbox.findability import RowKey, check_deletion
 from segops_durable.outbox.records.burial import bury
+from segops_durable.outbox.records.columns import Rows
 from segops_durable.outbox.records.letters import Cause, Letter
 from segops_durable.outbox.records.schema import QUEUE
 from segops_durable.outbox.records.tally import standing
@@ -55,7 +56,7 @@ def _are_all_between(writer: sqlite3.Connection, rows: Sequence[Row]) -> bool:
     one other row that has the same checksum.
     """
     found = writer.execute(_BETWEEN, (rows[0].id, rows[-1].id)).fetchone()
-    return bool(found == (len(rows), sum([row.crc for row in rows])))
+    return bool(found == (len(rows), sum(Rows.of(rows).crcs)))
 
 
 def delete_found(writer: sqlite3.Connection, rows: Sequence[Row]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segops_durable.identity import NO_IDENTITY
+from segops_durable.outbox.records.columns import Rows
 from segops_durable.outbox.records.walking import HIGHEST_ID
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _HASH_DIGITS = 16
 
 def body_of(rows: Sequence[Row]) -> bytes:
     """The body that these rows make: the stored bytes, joined."""
-    return _BODY_START + b",".join([row.data for row in rows]) + _BODY_END
+    return _BODY_START + b",".join(Rows.of(rows).data) + _BODY_END
 
 
 def body_size(rows: Sequence[Row]) -> int:
@@ -53,7 +54,7 @@ class Batch:
         body: The request's body: the stored bytes, joined. Defaults to those of the rows.
     """
 
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     key: str
     assigned: str = ""
     is_new: bool = False

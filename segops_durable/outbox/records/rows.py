@@ -12,7 +12,8 @@ from segops_durable.system.clock import Moment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_STAMP = struct.Struct("<ddq")
+STAMP = struct.Struct("<ddq")
+"""The three times of a row, as its checksum has them."""
 _OLD_STAMP = struct.Struct("<dq")
 
 _LONGEST_UPTIME = 1e10
@@ -95,8 +96,8 @@ def checksum(
 
 def _stamp(tracked_at: float, uptime: float | None, boot: int | None) -> bytes:
     if uptime is None or boot is None:
-        return _STAMP.pack(tracked_at, -1.0, -1)
-    return _STAMP.pack(tracked_at, uptime, boot)
+        return STAMP.pack(tracked_at, -1.0, -1)
+    return STAMP.pack(tracked_at, uptime, boot)
 
 
 def _old_checksum(data: bytes, identity: str, uptime: float | None, boot: int | None) -> int:
@@ -158,29 +159,3 @@ class Row(NamedTuple):
             )
         except (TypeError, AttributeError, ValueError, OverflowError, struct.error):
             return False
-
-
-def read_rows(found: Sequence[Sequence[Any]]) -> list[Row]:
-    """Read rows, each as `Row.of` does; nearly all are what was stored, and take a fifth of it."""
-    if {tuple(map(type, values)) for values in found} <= _STORED_TYPES:
-        return list(map(Row._make, found))
-    return [Row.of(values) for values in found]
-
-
-def damaged_among(rows: Sequence[Row]) -> list[Row]:
-    """Those that are not intact, by one checksum each where nothing is wrong."""
-    crc32, pack = zlib.crc32, _STAMP.pack
-    name, end = "", b""
-    suspects: list[Row] = []
-    try:
-        for row in rows:
-            _id, data, tracked_at, crc, identity, uptime, boot = row
-            if identity != name:
-                name, end = identity, identity.encode()
-            if uptime is None or boot is None:
-                uptime, boot = -1.0, -1
-            if crc32(end + pack(tracked_at, uptime, boot), crc32(data)) != crc:
-                suspects.append(row)
-    except (TypeError, ValueError, OverflowError, struct.error):  # no stored row has such values
-        suspects = list(rows)
-    return [row for row in suspects if not row.is_intact]

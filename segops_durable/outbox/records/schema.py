@@ -26,6 +26,10 @@ SELECT_ROWS = f"SELECT _id, {', '.join(ROW)} FROM {QUEUE}"
 """What a row is read by: `rows.Row` has this order."""
 
 
+COLUMNS_READ = ("_id", *(each for each in ROW if each != "identity"))
+"""The columns of rows of one identity, in the order of `columns.Rows`."""
+
+
 def _next_id(table: str, given: str, known: str = "0") -> str:
     """The id that follows all that were ever given: those that are there, and those removed."""
     return (
