@@ -10,12 +10,7 @@
 
 from __future__ import annotations
 
-from segops_durable.events.encoding import (
-    encode_checked,
-    encode_event,
-    encode_parsed,
-    encode_read,
-)
+from segops_durable.events.encoding import encode_checked, encode_event, encode_parsed
 from segops_durable.events.event import (
     IDENTIFY_EVENT_TYPE,
     Context,
@@ -26,7 +21,7 @@ from segops_durable.events.event import (
 from segops_durable.events.fast_json import read_json, write_json
 from segops_durable.events.many import Many, encode_many
 from segops_durable.events.payloads import encode_text, is_unicode, words_of
-from segops_durable.events.timestamps import retimed, timestamp_of
+from segops_durable.events.timestamps import retimed, timestamp_of, utc_texts
 
 __all__ = [
     "IDENTIFY_EVENT_TYPE",
@@ -37,7 +32,6 @@ __all__ = [
     "encode_event",
     "encode_many",
     "encode_parsed",
-    "encode_read",
     "encode_text",
     "is_unicode",
     "make_event",
@@ -45,6 +39,7 @@ __all__ = [
     "read_json",
     "retimed",
     "timestamp_of",
+    "utc_texts",
     "words_of",
     "write_json",
 ]

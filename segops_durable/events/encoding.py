@@ -145,35 +145,6 @@ def encode_checked(
     return encoded
 
 
-def encode_read(
-    user_id: str,
-    event_type: str,
-    occurred_at: str,
-    payload: dict[str, Any],
-    anonymous_id: str | None,
-) -> bytes:
-    """Encode the fields of an event that orjson has just read; for thousands of them.
-
-    Args:
-        user_id: Not empty.
-        event_type: Likewise.
-        occurred_at: As `timestamp_of` gives it.
-        payload: Nothing else is in it than what orjson has read.
-        anonymous_id: As for `encode_event`.
-    """
-    document: dict[str, Any] = {
-        "user_id": user_id,
-        "event_type": event_type,
-        "occurred_at": occurred_at,
-        "payload": payload,
-    }
-    if anonymous_id is not None:
-        document["anonymous_id"] = anonymous_id
-    if not _is_snake_case(event_type):
-        _warn_of(event_type)
-    return write_json(document)  # type: ignore[misc]  # where it is None, nothing has read it
-
-
 def _document(event: Event, now: float | None, anonymous_id: str | None) -> dict[str, Any]:
     try:
         user_id, event_type = event.user_id, event.event_type

@@ -6,18 +6,21 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.errors import ImportStoppedError
-from segops_durable.events import timestamp_of, write_json
+from segops_durable.events import encode_checked, timestamp_of, write_json
 from segops_durable.intake.imports.rejects import reject
 from segops_durable.intake.intake import encode_within
 from segops_durable.intake.mapping.usual import usual_of
 from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from segops_durable.events import Event
     from segops_durable.intake.mapping.field_map import FieldMap
     from segops_durable.intake.sources.source import Record, Source
+
+_MANY = 256
+"""Records that are made at once."""
 
 
 class Made(NamedTuple):
@@ -69,7 +72,7 @@ class Maker:
     def make(
         self,
         source: Source,
-        records: Iterable[Record],
+        records: Sequence[Record],
         now: Moment,
         anonymous_id: str | None,
         *,
@@ -92,40 +95,50 @@ class Maker:
         plain = Moment(now.wall)
         made = Made([], [], [])
         make_fast = self._fast_maker(source, now.wall, anonymous_id)
-        for record in records:
-            found = make_fast(record.value) if make_fast else None
-            if found is not None:
-                made.encoded.append(found[0])
-                made.moments.append(plain if found[1] else now)
-                continue
-            event, data = self.try_encode(source, record, now.wall, anonymous_id)
-            if event is None:
-                reason = str(data)
-                made.rejected.append(self._reject(source, record, reason, identity))
-                self._check_errors(source, record, reason, rejected + len(made.rejected))
-            elif isinstance(data, bytes) and data:
-                made.encoded.append(data)
-                made.moments.append(now if event.occurred_at is None else plain)
+        for start in range(0, len(records), _MANY):
+            group = records[start : start + _MANY]
+            many = make_fast(group) if make_fast else [None] * len(group)
+            for record, found in zip(group, many, strict=True):
+                if found is not None:
+                    made.encoded.append(found[0])
+                    made.moments.append(plain if found[1] else now)
+                    continue
+                event, data = self.try_encode(source, record, now.wall, anonymous_id)
+                if event is None:
+                    reason = str(data)
+                    made.rejected.append(self._reject(source, record, reason, identity))
+                    self._check_errors(source, record, reason, rejected + len(made.rejected))
+                elif isinstance(data, bytes) and data:
+                    made.encoded.append(data)
+                    made.moments.append(now if event.occurred_at is None else plain)
         return made
 
     def _fast_maker(
         self, source: Source, now: float, anonymous_id: str | None
-    ) -> Callable[[Any], tuple[bytes, bool] | None] | None:
-        """What makes the bytes of most records; None, or nothing, where `try_encode` has to."""
-        read, usual = source.read_json, self._usual
+    ) -> Callable[[Sequence[Record]], Sequence[tuple[bytes, bool] | None]] | None:
+        """What makes the bytes of most records, and says whether they say when they occurred.
+
+        None, as it gives of some records, where `try_encode` has to.
+        """
+        read, usual = source.read_many, self._usual
         if write_json is None or read is None or usual is None or self._screen is not None:
             return None
-        make, largest = usual.maker(timestamp_of(None, now), anonymous_id), self._largest
+        text_of_now, largest = timestamp_of(None, now), self._largest
 
-        def made_fast(line: object) -> tuple[bytes, bool] | None:
-            if type(line) is not bytes:
-                return None  # it is too long
+        def made_fast(records: Sequence[Record]) -> Sequence[tuple[bytes, bool] | None]:
+            # of a line that is too long there is only the beginning
+            lines = [each.value if type(each.value) is bytes else b"" for each in records]
+            columns = usual.columns(read(lines), text_of_now)
             try:
-                fields, is_safe = read(line)
-                found = make(fields) if is_safe else None
-            except (ValueError, TypeError, RecursionError):  # also of what is nested too deep
-                return None
-            return found if found is not None and len(found[0]) <= largest else None
+                encoded = encode_checked(*columns[1:5], anonymous_id)
+            except (ValueError, TypeError, RecursionError):  # one is nested too deep
+                return [None] * len(records)
+            found = [*zip(encoded, columns.are_timed, strict=True)]
+            if len(found) == len(records) and max(map(len, encoded)) <= largest:
+                return found
+            by_place = zip(columns.places, found, strict=True)
+            fit = {place: each for place, each in by_place if len(each[0]) <= largest}
+            return [*map(fit.get, range(len(records)))]
 
         return made_fast
 

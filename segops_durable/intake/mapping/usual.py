@@ -1,19 +1,36 @@
-"""Records of JSON as most are, made straight into the bytes of their events."""
+"""Records of JSON as most are: the fields of their events, many at once."""
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.errors import InvalidEventError
-from segops_durable.events import IDENTIFY_EVENT_TYPE, encode_read, timestamp_of
+from segops_durable.events import IDENTIFY_EVENT_TYPE, timestamp_of, utc_texts
 from segops_durable.intake.mapping.choices import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from segops_durable.intake.mapping.choices import Choices
 
-    MakeBytes = Callable[[dict[str, Any]], tuple[bytes, bool] | None]
+
+class Columns(NamedTuple):
+    """The fields of many events, each of all of them.
+
+    Attributes:
+        places: Which of the records they are of.
+        users: Their `user_id`.
+        types: Their `event_type`.
+        times: Their `occurred_at`, in UTC.
+        payloads: Their `payload`.
+        are_timed: Whether each said when it occurred.
+    """
+
+    places: list[int]
+    users: list[str]
+    types: list[str]
+    times: list[str]
+    payloads: list[dict[str, Any]]
+    are_timed: list[bool]
 
 
 class Usual(NamedTuple):
@@ -39,40 +56,31 @@ class Usual(NamedTuple):
     visitor_column: str
     payload_column: str
 
-    def maker(self, now: str, anonymous_id: str | None) -> MakeBytes:
-        """Return what makes the bytes of a record, and says whether it says when it occurred.
-
-        A record is what orjson has read, and is used up. Of one that takes a closer look, bad or
-        not, nothing is made: that gives None.
+    def columns(self, records: list[dict[str, Any] | None], now: str) -> Columns:
+        """The fields of the events of records, but for those that take a closer look, bad or not.
 
         Args:
+            records: What orjson has read, and is used up; None for one that takes a closer look.
             now: When those occurred that do not say it.
-            anonymous_id: The device's, under a public key.
         """
-        the_user, user_column, the_type, type_column = self[:4]
-        time_column, is_time_required, visitor_column, payload_column = self[4:]
-
-        def make(record: dict[str, Any]) -> tuple[bytes, bool] | None:
-            pop = record.pop
-            user_id = pop(user_column, None) if the_user is None else the_user
-            event_type = pop(type_column, None) if the_type is None else the_type
-            visitor, time = pop(visitor_column, None), pop(time_column, None)
-            entries = pop(payload_column, None)
-            is_timed = time is not None and time != ""
-            if type(user_id) is not str or type(event_type) is not str or not user_id:
-                return None
-            if (visitor is not None and visitor != "") or is_timed < is_time_required:
-                return None
-            if entries is not None and entries != "":
-                if type(entries) is not dict or not entries.keys().isdisjoint(record):
-                    return None
-                record = {**record, **entries}
-            occurred_at = _in_utc(time) if is_timed else now
-            if not event_type or occurred_at is None:
-                return None
-            return encode_read(user_id, event_type, occurred_at, record, anonymous_id), is_timed
-
-        return make
+        places = [place for place, record in enumerate(records) if record is not None]
+        whole = [record for record in records if record is not None]
+        users = _taken(whole, self.user_column, self.user_id)
+        types = _taken(whole, self.type_column, self.event_type)
+        visitors, times = _taken(whole, self.visitor_column), _taken(whole, self.time_column)
+        texts = _in_utc(times, None if self.is_time_required else now)
+        payloads = _joined(whole, _taken(whole, self.payload_column))
+        found: list[list[Any]] = [places, users, types, texts, payloads, [*map(bool, times)]]
+        if (
+            {*map(type, users), *map(type, types)} != {str}
+            or not (all(users) and all(types))
+            or visitors.count(None) < len(whole)
+            or None in texts
+            or None in payloads
+        ):
+            are_fit = [*map(_is_fit, users, types, texts, payloads, visitors)]
+            found = [[*compress(column, are_fit)] for column in found]
+        return Columns(*found)
 
 
 def usual_of(chosen: Choices) -> Usual | None:
@@ -100,11 +108,45 @@ def usual_of(chosen: Choices) -> Usual | None:
     )
 
 
-def _in_utc(time: object) -> str | None:
-    """A time that is a text in UTC, as events have it; None of any other."""
-    if type(time) is not str or not (time[-1] == "Z" or time.endswith("+00:00")):
-        return None
+def _taken(records: list[dict[str, Any]], column: str, constant: str | None = None) -> list[Any]:
+    """What records have in a column, in which there is nothing afterwards; or a constant."""
+    if constant is not None:
+        return [constant] * len(records)
+    return [record.pop(column, None) for record in records]
+
+
+def _is_fit(user_id: Any, event_type: Any, time: Any, payload: Any, visitor: Any) -> bool:  # noqa: ANN401 - what JSON has
+    """Whether an event may be made of what was found of a record."""
+    is_text = type(user_id) is str and type(event_type) is str and user_id and event_type
+    return bool(is_text) and None not in (time, payload) and visitor in (None, "")
+
+
+def _in_utc(times: list[Any], now: str | None) -> list[str | None]:
+    """Times that are texts in UTC, as events have them; None of any other."""
+    given = [*{time for time in times if type(time) is str}]
+    texts = utc_texts(given) or map(_one_in_utc, given)
+    known: dict[str | None, str | None] = dict(zip(given, texts, strict=True))
+    known[None] = known[""] = now
+    return [known[time] if time is None or type(time) is str else None for time in times]
+
+
+def _one_in_utc(time: str) -> str | None:
     try:
-        return timestamp_of(time, None)
+        return timestamp_of(time, None) if time.endswith(("Z", "+00:00")) else None
     except InvalidEventError:
         return None
+
+
+def _joined(records: list[dict[str, Any]], entries: list[Any]) -> list[dict[str, Any] | None]:
+    """Records, each with the entries of its payload; None where those are none, or hide others."""
+    if entries.count(None) == len(entries):
+        return [*records]
+    return [*map(_with_entries, records, entries)]
+
+
+def _with_entries(record: dict[str, Any], entries: Any) -> dict[str, Any] | None:  # noqa: ANN401 - what JSON has
+    if entries is None or entries == "":
+        return record
+    if type(entries) is dict and entries.keys().isdisjoint(record):
+        return {**record, **entries}
+    return None

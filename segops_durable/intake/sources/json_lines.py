@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.intake.sources.encodings import MARK
-from segops_durable.intake.sources.json_objects import read_object
+from segops_durable.intake.sources.json_objects import read_object, read_objects
 from segops_durable.intake.sources.lines import Line, line_of
 from segops_durable.intake.sources.source import CHUNK_BYTES, Chunk, Record, Source, SourcePlace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from segops_durable.intake.sources.encodings import Readable
 
@@ -75,9 +75,9 @@ class JsonLines(Source):
         return (self._with_partitions(fields) if self.partitions else fields), is_safe
 
     @property
-    def read_json(self) -> Callable[[bytes], tuple[dict[str, Any], bool]] | None:
-        """`read_object`, of lines in UTF-8 that are all that is known of their records."""
-        return read_object if self.encoding.is_utf8 and not self.partitions else None
+    def read_many(self) -> Callable[[Sequence[bytes]], list[dict[str, Any] | None]] | None:
+        """`read_objects`, of lines in UTF-8 that are all that is known of their records."""
+        return read_objects if self.encoding.is_utf8 and not self.partitions else None
 
     def text(self, record: Record) -> str:
         """A line as it was."""

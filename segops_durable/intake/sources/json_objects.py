@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from typing import Any, NoReturn
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from segops_durable.events import read_json as _read_fast
 from segops_durable.intake.mapping.values import double_or_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _FRACTIONS = "|".join(rf"(?<=\d{{{count}}}\.)\d{{{18 - count}}}" for count in range(2, 18))
 _LONG_NUMBER = re.compile(  # 19 digits; or 18 with a point, where a double has 17
@@ -33,11 +38,35 @@ def read_object(line: bytes) -> tuple[dict[str, Any], bool]:
     document = _read_fast(line)
     if type(document) is not dict:
         document = _object(document)
-    colons = line.count(b'":')
     # perhaps of two keys of one name; a key whose colon stands apart from it is in no such count
-    if _SPACED_COLON in shape or (colons != len(document) and colons != _count(document)):
+    if _SPACED_COLON in shape or not _has_colons([document], line.count(b'":')):
         _read_with_care(line)
     return document, True
+
+
+def read_objects(lines: Sequence[bytes]) -> list[dict[str, Any] | None]:
+    """Read lines as `read_object` does; None for each that `events.write_json` may not write.
+
+    What is looked for in a line is looked for in all of them at once: as a rule none has it.
+    """
+    text = b"".join(lines)
+    shape = text.translate(_SHAPE)
+    if _read_fast is not None and _MANY_DIGITS not in shape and _SPACED_COLON not in shape:
+        with suppress(ValueError):
+            documents: list[dict[str, Any] | None] = [*map(_read_fast, lines)]
+            # a line has as many colons as it has keys, or more: so has each, if all of them have
+            if {*map(type, documents)} == {dict} and _has_colons(documents, text.count(b'":')):
+                return documents
+    return [*map(_safe_object, lines)]
+
+
+def _safe_object(line: bytes) -> dict[str, Any] | None:
+    """An object that `events.write_json` may write; None of any other line, bad or not."""
+    try:
+        document, is_safe = read_object(line)
+    except (ValueError, RecursionError):
+        return None
+    return document if is_safe else None
 
 
 def _read_with_care(line: bytes) -> Any:  # noqa: ANN401 - what JSON has
@@ -56,17 +85,17 @@ def _object(document: Any) -> dict[str, Any]:  # noqa: ANN401 - what JSON has
     return document
 
 
-def _count(document: dict[str, Any]) -> int:
-    """How many keys are in a document, with all that is in it."""
-    count = 0
-    parts: list[Any] = [document]
-    while parts:
-        part = parts.pop()
-        if type(part) is dict:
-            count += len(part)
-            part = part.values()
-        parts += [each for each in part if type(each) is dict or type(each) is list]
-    return count
+def _has_colons(documents: list[Any], colons: int) -> bool:
+    """Whether documents have as many keys, with all that is in them."""
+    count = sum(map(len, documents))
+    parts = documents
+    while count < colons and parts:
+        objects = [part for part in parts if type(part) is dict]
+        lists = [part for part in parts if type(part) is list]
+        within = chain(*map(dict.values, objects), *lists)
+        parts = [each for each in within if type(each) is dict or type(each) is list]
+        count += sum(len(part) for part in parts if type(part) is dict)
+    return count == colons
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from segops_durable.intake.sources.encodings import Encoding
 from segops_durable.intake.sources.lines import LONGEST_LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import IO
@@ -190,10 +190,10 @@ class Source(ABC):
         """
 
     @property
-    def read_json(self) -> Callable[[bytes], tuple[dict[str, Any], bool]] | None:
-        """What does the work of `parse` for bytes, where nothing comes before or after it.
+    def read_many(self) -> Callable[[Sequence[bytes]], list[dict[str, Any] | None]] | None:
+        """What does the work of `parse` for many records that are bytes, and gives None for some.
 
-        None where there is more to do, or where its values are not JSON's.
+        None where there is more to do, or where their values are not JSON's.
         """
         return None
 

@@ -15,6 +15,7 @@ from segops_durable import FieldMap, FileOptions
 from segops_durable.intake.imports import making
 from segops_durable.intake.imports.making import Made, Maker
 from segops_durable.intake.sources import json_objects
+from segops_durable.intake.sources.lines import LONGEST_LINE
 from segops_durable.intake.sources.opening import open_source
 from segops_durable.intake.sources.source import BEGINNING
 from segops_durable.system.clock import Moment
@@ -145,6 +146,9 @@ def check_both_ways(
         patched.setattr(Maker, "_fast_maker", lambda *_: None)
         expected = made_of(data, field_map, anonymous_id)
     assert made_of(data, field_map, anonymous_id) == expected
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(making, "_MANY", 3)
+        assert made_of(data, field_map, anonymous_id) == expected
 
 
 @pytest.mark.parametrize("field_map", [*MAPS[:4], *MAPS[6:8]])
@@ -161,6 +165,26 @@ def test_most_records_take_the_short_way(
     timed = {**record, "occurred_at": "2026-01-31T12:00:00Z", "at": "2026-01-31T12:00:00+00:00"}
     made, _ = made_of(json.dumps({**timed, "props": {"b": 1}}).encode(), field_map, None)
     assert len(made.encoded) == 1
+
+
+def test_a_record_that_is_not_as_the_others_takes_the_long_way_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("orjson")
+    looked_at: list[int] = []
+    try_encode = Maker.try_encode
+
+    def counted(maker: Maker, source: Any, record: Any, *rest: Any) -> Any:
+        looked_at.append(record.line)
+        return try_encode(maker, source, record, *rest)
+
+    monkeypatch.setattr(Maker, "try_encode", counted)
+    some = [GOOD] * 1000
+    some[299], some[700] = GOOD.replace(b'"ann"', b"7"), b"{"
+    made, _ = made_of(b"\n".join(some), FieldMap(), None)
+    assert looked_at == [300, 701]
+    assert len(made.encoded) == 999
+    assert json.loads(made.encoded[299])["user_id"] == "7"
 
 
 def test_without_orjson_each_line_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +214,13 @@ def test_any_field_may_have_any_value_in_both_ways(field_map: FieldMap) -> None:
         some.append({**ids, "a": 1, name: entries})
         some.append({**ids, "occurred_at": TIMES[0], name: entries})
     check_both_ways([json.dumps(each).encode() for each in some], field_map)
+
+
+def test_a_line_that_is_too_long_is_rejected_whatever_it_begins_with() -> None:
+    long = GOOD + b" " * (LONGEST_LINE + 1)
+    made, _ = made_of(b"\n".join([GOOD, long, GOOD]), FieldMap(), None)
+    assert [reject["line"] for reject in made.rejected] == [2]
+    assert len(made.encoded) == 2
 
 
 def test_a_line_in_another_encoding_is_decoded_first() -> None:
