@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from segops_durable.system.clock import Clock
 
 _START_AGAIN_SECONDS = 1.0
+_LOOK_AFTER_SECONDS = 0.1
+"""How long the file is not looked after anew: under load each batch is a round of its own."""
 
 
 class Flusher:
@@ -80,6 +82,7 @@ class Flusher:
         self._is_full = False  # a batch's worth has come since then
         self._is_room_wanted = False  # somebody waits for room in a full queue
         self._is_in_vain = False  # and no full batch was there to make it
+        self._look_after_at = 0.0  # when the file is to be looked after again
         self.requests: RoundRequests = RoundRequests()
         self.note: SenderNote = SenderNote(outbox, report, lambda: self.state, clock)
         self._is_wanted = False  # a command stores events with no thread
@@ -224,9 +227,13 @@ class Flusher:
         self._is_full = self._is_room_wanted = False
         self._counted = next(self._tracked)
         is_asked_for = self.requests.look()  # perhaps only since the thread woke
-        self._housekeeping.before_round()
+        now = self._clock.monotonic()
+        is_looked_after = is_asked_for or now >= self._look_after_at
+        if is_looked_after:
+            self._housekeeping.before_round()
+            self._look_after_at = now + _LOOK_AFTER_SECONDS
         self._run_round(is_asked_for=is_asked_for, is_room_wanted=is_room_wanted)
-        if self._sender.state is not State.STANDBY:
+        if is_looked_after and self._sender.state is not State.STANDBY:
             self._housekeeping.after_round(is_idle=self._sender.state is State.IDLE)
 
     def _after_round(self) -> None:

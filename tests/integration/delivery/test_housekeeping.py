@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
-from segops_durable import DamagedOutboxError, State
+from segops_durable import DamagedOutboxError, State, StorageError
 from support.damaged import fill_with_noise
 from support.events import leave, numbers, track
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from segops_durable import SegOpsClient, SegOpsError
     from segops_durable.sandbox import Sandbox
+    from support.rig import Rig
 
 NOTE = "segops_durable.outbox.store.store.note_as_told"
 
@@ -97,3 +98,51 @@ def test_whatever_goes_wrong_between_rounds_is_told_and_ends_no_thread(
     assert client.flush(timeout=60).ok
     assert numbers(sandbox) == [0]
     assert "LookupError: a fault of our own" in str(told[0])
+
+
+def test_a_deleted_file_is_noticed_by_the_next_look_and_by_each_round_that_is_asked_for(
+    make_rig: Callable[..., Rig], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounds of one batch each, as they are under load, do not look after the file each time."""
+    rig = make_rig(sandbox.url)
+    flusher, looks = rig.delivery.flusher, 0
+    look_after = rig.outbox.look_after
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        look_after()
+
+    monkeypatch.setattr(rig.outbox, "look_after", look)
+    flusher._guarded_round()
+    flusher._guarded_round()
+    assert looks == 1
+    rig.outbox.path.unlink()
+    flusher._guarded_round()
+    assert not rig.outbox.path.exists()
+    rig.clock.move(0.2)
+    flusher._guarded_round()
+    assert looks == 2
+    assert rig.outbox.path.exists()
+    rig.outbox.path.unlink()
+    flusher.request_round()
+    flusher._guarded_round()
+    assert looks == 3
+    assert rig.outbox.path.exists()
+
+
+def test_a_look_at_the_file_that_failed_is_made_again_by_the_next_round(
+    make_rig: Callable[..., Rig], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig(sandbox.url)
+    looks = 0
+
+    def fail() -> None:
+        nonlocal looks
+        looks += 1
+        raise StorageError("the disk fails", path=str(rig.outbox.path))
+
+    monkeypatch.setattr(rig.outbox, "look_after", fail)
+    rig.delivery.flusher._guarded_round()
+    rig.delivery.flusher._guarded_round()
+    assert looks == 2
