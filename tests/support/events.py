@@ -20,6 +20,12 @@ def track(client: SegOpsClient, count: int, first: int = 0) -> None:
     client.track_many(numbered(count, first))
 
 
+def become_the_sender(client: SegOpsClient) -> None:
+    """Have a client send an event, number -1; a flush ends at once where nothing waits."""
+    track(client, 1, first=-1)
+    assert client.flush(timeout=60).ok
+
+
 def leave(client: SegOpsClient) -> None:
     """End a client without an effort to send; its thread, and its place as sender, are gone."""
     client.shutdown(0)

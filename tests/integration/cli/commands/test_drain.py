@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from support.commands import Commands, closing_client
-from support.events import numbered, numbers
+from support.events import become_the_sender, numbered, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,9 +55,9 @@ def test_drain_works_beside_a_client_that_sends(
     commands: Commands, sandbox: Sandbox, make_client: Callable[..., SegOpsClient]
 ) -> None:
     client = make_client(queue_path=commands.queue_path, flush_interval=0.2)
-    client.flush(timeout=10)  # it is the sender now
+    become_the_sender(client)
     sandbox.faults(delay=0.1)
     client.track_many(numbered(100))
     result = commands.json("drain", "--timeout", "20")
     assert result["waiting"] == 0
-    assert sorted(numbers(sandbox)) == list(range(100))
+    assert sorted(numbers(sandbox)) == list(range(-1, 100))

@@ -12,7 +12,7 @@ import pytest
 
 from segops_durable.outbox import Outbox, Take
 from support.commands import NOWHERE, Commands, closing_client, fill
-from support.events import numbered, numbers
+from support.events import become_the_sender, numbered, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +118,7 @@ def test_export_with_remove_leaves_events_to_a_client_that_sends_them(
     commands: Commands, make_client: Callable[..., SegOpsClient], sandbox: Sandbox
 ) -> None:
     client = make_client(queue_path=commands.queue_path)
-    client.flush(timeout=10)
+    become_the_sender(client)
     sandbox.stop()
     client.track_many(numbered(3))
     output = commands("export", str(commands.home / "x.jsonl"), "--remove", status=1).output
