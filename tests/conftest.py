@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def wait_until() -> Callable[[Callable[[], object]], None]:
-    """Waits for what another thread or process does to become visible, 20 seconds at most."""
+    """Waits for what another thread or process does to become visible, 60 seconds at most."""
 
     def wait(happened: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         look_again = threading.Event()
         while not happened():
-            assert time.monotonic() < deadline, "it did not happen in 20 seconds"
+            assert time.monotonic() < deadline, "it did not happen in 60 seconds"
             look_again.wait(0.01)
 
     return wait

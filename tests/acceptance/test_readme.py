@@ -49,11 +49,11 @@ def test_the_dead_letters_example_runs_as_it_stands(
     client = make_client()
     sandbox.faults(status=400, json={"payload": ["Too sad."]})
     client.track(user_id="u", event_type="page_viewed", payload={"screen": "Pricing"})
-    assert client.flush(timeout=10).dead == 1
+    assert client.flush(timeout=60).dead == 1
     sandbox.faults()
     exec(DEAD_LETTERS, {"client": client})
     assert "1 Cause.REFUSED 400" in capsys.readouterr().out
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert len(sandbox.events()) == 1
 
 
@@ -71,7 +71,7 @@ def test_the_example_of_what_happens_before_the_disk_runs_as_it_stands(
     with client:
         client.track(user_id="robot-1", event_type="page_viewed")
         client.track(user_id="ann", event_type="sold", payload={"card_number": "4111", "n": 1})
-        assert client.flush(timeout=10).ok
+        assert client.flush(timeout=60).ok
         assert client.stats().screened_out == 1
     assert [row["event"]["payload"] for row in sandbox.events()] == [{"n": 1}]
 

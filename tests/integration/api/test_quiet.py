@@ -60,7 +60,7 @@ def test_a_handler_that_tracks_every_line_at_debug_is_not_fed_by_the_sending(
         tracking.client = client
         track(client, 3)
         for _ in range(5):
-            assert client.flush(timeout=10).ok
+            assert client.flush(timeout=60).ok
         tracking.client = None
     assert len(sandbox.events()) == 3
     assert "urllib3.connectionpool" not in tracking.heard
@@ -75,7 +75,7 @@ def test_an_outage_that_is_logged_and_tracked_makes_a_line_an_event_and_no_more(
     tracking.client = client
     client.track(user_id="u", event_type="Not snake case")
     for _ in range(5):
-        client.flush(timeout=10)
+        client.flush(timeout=60)
     tracking.client = None
     # the event, the warning of its name, and one line an hour on the outage
     assert client.stats().pending <= 3
@@ -87,7 +87,7 @@ def test_lines_of_other_threads_and_after_the_request_are_heard_as_before(
 ) -> None:
     client = make_client()
     track(client, 1)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert requests.get(f"{sandbox.url}/_sandbox/summary", timeout=10).ok
     assert "urllib3.connectionpool" in tracking.heard
 

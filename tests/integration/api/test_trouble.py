@@ -128,7 +128,7 @@ def test_on_error_hears_the_sentence_and_finds_the_chain_beside_it(
     heard: list[Exception] = []
     client = make_client(api_url="http://127.0.0.1:9", on_error=heard.append, max_retries=0)
     client.track(user_id="u", event_type="x")
-    client.flush(10)
+    client.flush(60)
     assert isinstance(heard[0], UnreachableError)
     assert "refuses connections" in str(heard[0])
     assert not any(each in str(heard[0]) for each in CHAIN)
@@ -169,7 +169,7 @@ def test_status_tells_the_sentence_and_with_v_the_chain(
         api_url="http://127.0.0.1:9", queue_path=commands.queue_path, max_retries=0
     )
     client.track(user_id="u", event_type="x")
-    client.flush(10)
+    client.flush(60)
     wait_until(lambda: (commands.json("status")["sender"] or {}).get("last_error"))
     for words in (("status",), ("status", "--json"), ("doctor",)):
         assert "refuses connections" in commands(*words, status=int("doctor" in words)).output

@@ -49,7 +49,7 @@ def test_the_sandbox_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
         )
         assert answer.json() == {"queued": True}
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
     assert store.exists()
 
 

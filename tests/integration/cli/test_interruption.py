@@ -51,7 +51,7 @@ def later():
 threading.Thread(target=later).start()
 try:
     is_started.set()
-    threading.Event().wait(20)
+    threading.Event().wait(60)
 except KeyboardInterrupt:
     pass
 """,
@@ -70,10 +70,10 @@ del thing
     "while a command clears up": """
 try:
     os.kill(os.getpid(), signal.SIGINT)
-    threading.Event().wait(20)
+    threading.Event().wait(60)
 finally:
     os.kill(os.getpid(), signal.SIGINT)
-    threading.Event().wait(20)
+    threading.Event().wait(60)
 """,
 }
 

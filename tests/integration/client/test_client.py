@@ -38,7 +38,7 @@ def test_events_arrive_once_in_order_in_batches_of_twenty(
 ) -> None:
     client = make_client()
     client.track_many({"user_id": "u", "event_type": "e", "payload": {"n": n}} for n in range(45))
-    result = client.flush(timeout=10)
+    result = client.flush(timeout=60)
     assert (result.pending, result.dead, result.blocked, result.ok) == (0, 0, False, True)
     assert numbers(sandbox) == list(range(45))
     assert batches(sandbox) == [20, 20, 5]
@@ -51,7 +51,7 @@ def test_twenty_events_wake_the_flusher_and_fewer_wait(
 ) -> None:
     client = make_client()
     track(client, 1)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     wait_until(
         lambda: client._delivery.current.flusher.requests.is_answered(1)
     )  # the round has ended, too
@@ -59,7 +59,7 @@ def test_twenty_events_wake_the_flusher_and_fewer_wait(
     assert not sandbox.wait_for_request(0.2)
     track(client, 6, first=19)
     wait_until(lambda: len(numbers(sandbox)) == 21)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert batches(sandbox) == [1, 20, 5]
 
 
@@ -69,7 +69,7 @@ def test_the_interval_sends_what_does_not_fill_a_batch(
     wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
     client = make_client(flush_interval=0.05)
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     track(client, 1)
     wait_until(lambda: numbers(sandbox) == [0])
 
@@ -80,7 +80,7 @@ def test_without_batching_every_call_is_sent_and_none_waits_for_the_network(
     wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
     client = make_client(batch=False)
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     sandbox.faults(delay=0.2)
     track(client, 1)
     assert sandbox.requests() == []
@@ -92,7 +92,7 @@ def test_identify_is_a_context_identified_event(
 ) -> None:
     client = make_client()
     client.identify(Context("u-1", {"plan": "pro"}))
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     event = sandbox.events()[0]["event"]
     assert (event["event_type"], event["payload"]) == ("context_identified", {"plan": "pro"})
 
@@ -107,7 +107,7 @@ def test_a_bad_event_is_refused_and_nothing_else_is_lost(
     with pytest.raises(InvalidEventError):
         client.track_many([Event("u", "e"), Event("", "e")])
     assert client.stats().pending == 1
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert numbers(sandbox) == [0]
 
 
@@ -159,10 +159,12 @@ def test_a_broken_connection_is_retried_with_the_same_bytes_and_key(
 
 
 def test_stats_say_how_it_stands(
-    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+    make_client: Callable[..., SegOpsClient],
+    sandbox: Sandbox,
+    wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
     client = make_client()
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     empty = client.stats()
     assert (empty.pending, empty.oldest_age, empty.last_accepted_at) == (0, None, None)
     sandbox.faults(status=503)
@@ -175,7 +177,8 @@ def test_stats_say_how_it_stands(
     before = datetime.now(timezone.utc)
     assert client.flush(timeout=30).ok
     done = client.stats()
-    assert (done.accepted_total, done.state, done.pending) == (2, State.IDLE, 0)
+    assert (done.accepted_total, done.pending) == (2, 0)
+    wait_until(lambda: client.stats().state is State.IDLE)  # once that round is over as well
     assert done.last_accepted_at is not None
     assert before <= done.last_accepted_at
 
@@ -206,7 +209,7 @@ def test_shutdown_with_the_server_down_is_bounded_and_the_next_client_delivers(
     assert client.shutdown(timeout=0.1).pending == 3
     wait_until(lambda: not client._delivery.current.flusher._worker.is_running)
     sandbox.start()
-    assert make_client().flush(timeout=10).ok
+    assert make_client().flush(timeout=60).ok
     assert numbers(sandbox) == [0, 1, 2]
 
 
@@ -216,13 +219,13 @@ def test_nothing_unexpected_ends_the_flusher_silently(
     told: list[SegOpsError] = []
     client = make_client(on_error=told.append)
     track(client, 1)
-    assert client.flush(timeout=10).ok  # so its first round is over
+    assert client.flush(timeout=60).ok  # so its first round is over
     with monkeypatch.context() as broken:
         broken.setattr(client._delivery.current.sender, "run_round", lambda *_, **__: 1 // 0)
         track(client, 1)
-        assert client.flush(timeout=10).pending == 1
+        assert client.flush(timeout=60).pending == 1
     assert "ZeroDivisionError" in str(told[-1])
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
 
 
 def test_the_key_is_in_no_log_error_repr_or_file(
@@ -237,10 +240,10 @@ def test_the_key_is_in_no_log_error_repr_or_file(
     told: list[SegOpsError] = []
     client = make_client(key, on_error=told.append, max_retries=0)
     track(client, 1)
-    assert client.flush(timeout=10).blocked
+    assert client.flush(timeout=60).blocked
     assert isinstance(told[-1], segops_durable.CredentialsError)
     client.shutdown(0)
-    make_client("sk_live_rotated").flush(timeout=10)
+    make_client("sk_live_rotated").flush(timeout=60)
     texts = [caplog.text, repr(client), repr(client._options), *map(str, told), *map(repr, told)]
     assert not any("verysecret" in text for text in texts)
     for file in queue_path.parent.iterdir():
@@ -289,7 +292,7 @@ def test_another_client_of_the_same_queue_stands_by_and_its_flush_is_true(
 ) -> None:
     sender = make_client(flush_interval=0.05)
     track(sender, 1)
-    assert sender.flush(timeout=10).ok  # so it is the sender
+    assert sender.flush(timeout=60).ok  # so it is the sender
     other = make_client()
     track(other, 2, first=1)
     assert other.flush(timeout=20).ok

@@ -244,7 +244,7 @@ def test_a_fork_that_went_past_python_is_noticed(
         os._exit(1)
     sys.setswitchinterval(interval)
     assert status_of(child) == 0
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert numbers(sandbox) == [0]
 
 
@@ -303,7 +303,7 @@ client.track(Event("u-1", "page_viewed", payload={"n": 0}))
 def app(environ, start_response):
     number = int(environ["QUERY_STRING"])
     client.track(Event("u-1", "page_viewed", payload={"n": number}))
-    client.flush(timeout=5)
+    client.flush(timeout=60)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
 """
@@ -336,5 +336,5 @@ def test_gunicorn_with_preload_works_without_a_word_from_the_user(
             assert gunicorn.wait(30) == 0
     assert len(pids) > 1
     client = make_client()
-    wait_until(lambda: client.flush(timeout=5).ok)
+    wait_until(lambda: client.flush(timeout=60).ok)
     assert sorted(numbers(sandbox)) == list(range(41))

@@ -42,7 +42,7 @@ def test_a_client_that_is_copied_says_what_to_do_instead(
         attempt(client)
     assert isinstance(caught.value, TypeError)
     work(client)
-    assert client.flush(10).ok
+    assert client.flush(60).ok
 
 
 @pytest.mark.parametrize("start", ["spawn", "forkserver"])
@@ -61,4 +61,4 @@ def test_a_client_for_another_process_is_refused_where_it_is_given_away(
     ):
         pool.submit(work, client).result(30)
     work(client)
-    assert client.flush(10).ok
+    assert client.flush(60).ok

@@ -43,7 +43,7 @@ def test_a_batch_that_was_skipped_as_a_whole_goes_to_the_dead_letters(
     told: list[SegOpsError] = []
     client = make_client(on_error=told.append)
     client.track_many([Event("not an id", "page_viewed", payload={"n": n}) for n in range(3)])
-    result = client.flush(timeout=10)
+    result = client.flush(timeout=60)
     assert (result.sent, result.pending, result.dead) == (0, 0, 3)
     assert client.stats().last_accepted_at is None
     assert {letter.cause for letter in client.dead_letters()} == {Cause.REFUSED}
@@ -104,7 +104,7 @@ def test_a_new_key_resumes_at_once(
     told: list[SegOpsError] = []
     client = make_client("sk_old", on_error=told.append)
     track(client, 2)
-    assert client.flush(timeout=10).blocked
+    assert client.flush(timeout=60).blocked
     client.set_api_key("sk_older")  # still the wrong one: told of again, as it is a change
     wait_until(lambda: len(told) == 2)
     client.set_api_key("sk_new")
@@ -126,7 +126,7 @@ def test_the_next_start_under_a_new_key_finds_what_waits_at_the_default_path(
     client.shutdown(0)
     sandbox.faults()
     client = make_client("sk_new", queue_path=None)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert numbers(sandbox) == [0, 1]
     assert "events wait" not in caplog.text
     assert len(list(default_directory.glob("*.db"))) == 1
@@ -142,7 +142,7 @@ def test_a_new_key_is_checked_and_the_old_one_stays(
         assert caught.value.field == "api_key"
         assert "secret1" not in str(caught.value)
     track(client, 1)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert numbers(sandbox) == [0]
 
 
@@ -151,11 +151,11 @@ def test_a_new_public_key_mints_new_tokens(
 ) -> None:
     client = make_client("pk_old")
     track(client, 1)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     sandbox.configure(revoked_keys=["pk_old"])
     client.set_api_key("pk_new")
     track(client, 1, first=1)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert numbers(sandbox) == [0, 1]
 
 

@@ -50,7 +50,7 @@ def test_one_event_that_is_too_large_goes_to_the_dead_letters(
         track(client, 5)
         client.track(user_id="u", event_type="e", payload={"n": 5, "blob": "x" * 6000})
         track(client, 5, first=6)
-        result = client.flush(timeout=10)
+        result = client.flush(timeout=60)
         assert (result.sent, result.dead) == (10, 1)
         (letter,) = client.dead_letters()
         assert (letter.cause, letter.status) == (Cause.TOO_LARGE, 413)

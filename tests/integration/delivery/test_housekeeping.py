@@ -45,7 +45,7 @@ def test_a_disk_that_fails_the_note_that_an_incident_was_told_ends_no_thread(
     with monkeypatch.context() as failing:
         failing.setattr(NOTE, fail)
         client = make_client(on_error=told.append, flush_interval=0.05)
-        assert has_failed_often.wait(20)
+        assert has_failed_often.wait(60)
         track(client, 1)
         assert client.flush(timeout=20).ok
         assert client.stats().state in {State.IDLE, State.SENDING}
@@ -73,7 +73,7 @@ def test_a_client_that_ends_on_such_a_disk_lets_others_send(
         failing.setattr(NOTE, fail)
         first = make_client(flush_interval=0.05)
         other = make_client()
-        assert has_failed.wait(20)
+        assert has_failed.wait(60)
         first.shutdown(10)
     track(other, 1)
     assert other.flush(timeout=20).ok

@@ -37,11 +37,11 @@ def leave_anns(make_client: Callable[..., SegOpsClient], sandbox: Sandbox, count
     kiosk.user = "ann"
     client = make_client("pk_test", get_user=kiosk.get_user, max_retries=0)
     client.track(event("ann"))
-    assert client.flush(timeout=10).ok, "there is a session now"
+    assert client.flush(timeout=60).ok, "there is a session now"
     sandbox.faults(status=503)
     for _ in range(count):
         client.track(event("ann"))
-    assert client.flush(timeout=10).pending == count
+    assert client.flush(timeout=60).pending == count
     client.shutdown(0)
     sandbox.faults()
 
@@ -54,7 +54,7 @@ def test_events_of_a_public_key_wait_under_a_secret_one_and_others_go_on(
     client = make_client("sk_test", on_error=told.append)
     for number in range(2):
         client.track(event("job", number))
-        result = client.flush(timeout=10)
+        result = client.flush(timeout=60)
         assert (result.sent, result.pending, result.blocked) == (1, 2, True)
     assert attributed(sandbox) == [ANN] + [("job", "someone")] * 2
     assert client.stats().held == {"ann": 2}
@@ -72,7 +72,7 @@ def test_what_waited_under_the_other_key_goes_out_as_whoever_it_was_tracked_for(
     kiosk = Kiosk()
     kiosk.user = "ann"
     client = make_client("pk_test", get_user=kiosk.get_user)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert attributed(sandbox) == [ANN] * 3
     assert sandbox.requests()[-1]["idempotency_key"] == first  # the batch that was in flight
     assert client.stats().held == {}
@@ -96,7 +96,7 @@ def test_events_of_a_secret_key_wait_under_a_public_one_and_others_go_on(
     told: list[SegOpsError] = []
     client = make_client("pk_test", get_user=kiosk.get_user, on_error=told.append)
     client.track(event(kiosk.user))
-    result = client.flush(timeout=10)
+    result = client.flush(timeout=60)
     assert (result.sent, result.blocked) == (1, True)
     assert attributed(sandbox)[-1] == (kiosk.user, kiosk.user)
     assert ("job", "someone") not in attributed(sandbox)
@@ -131,15 +131,15 @@ def test_a_dead_letter_that_is_put_back_waits_for_its_own_kind_of_key(
     kiosk.user = "ann"
     client = make_client("pk_test", get_user=kiosk.get_user)
     client.track(event("ann"))
-    assert client.flush(timeout=10).ok, "there is a session now"
+    assert client.flush(timeout=60).ok, "there is a session now"
     sandbox.faults(status=422)
     client.track(event("ann"))
-    assert client.flush(timeout=10).dead == 1
+    assert client.flush(timeout=60).dead == 1
     client.shutdown(0)
     sandbox.faults()
     client = make_client("sk_test")
     assert client.retry_dead_letters() == 1
-    assert client.flush(timeout=10).blocked
+    assert client.flush(timeout=60).blocked
     assert attributed(sandbox) == [ANN]
     assert client.stats().held == {"ann": 1}
 
@@ -156,7 +156,7 @@ def test_events_of_whoever_wait_under_a_secret_key(
     leave(client)
     sandbox.start()
     client = make_client("sk_test")
-    assert client.flush(timeout=10).blocked
+    assert client.flush(timeout=60).blocked
     assert sandbox.events() == []
 
 
@@ -176,7 +176,7 @@ def test_an_identity_that_is_damaged_into_the_other_kind_is_a_dead_letter(
     sandbox.start()
     told: list[SegOpsError] = []
     client = make_client(on_error=told.append)
-    result = client.flush(timeout=10)
+    result = client.flush(timeout=60)
     assert (result.sent, result.pending, result.dead) == (2, 0, 1)
     assert any(isinstance(each, DamagedEventError) for each in told)
     assert not any(isinstance(each, KeyKindError) for each in told)

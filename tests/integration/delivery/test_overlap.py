@@ -42,7 +42,7 @@ class Gathered(Peer):
     def _gather(self, request: Request) -> bytes | None:
         number = next(self._numbers)
         if number in self._held:
-            self.are_there.wait(20)
+            self.are_there.wait(60)
         return self.then(number, request)
 
 
@@ -78,7 +78,7 @@ def test_what_is_answered_is_removed_though_what_was_sent_before_it_is_not_answe
 
     def accept(request: Request) -> bytes:
         if request.numbers[0] == 20:
-            go_on.wait(20)
+            go_on.wait(60)
         return segops.accept(request)
 
     with Peer(accept) as segops:
@@ -91,7 +91,7 @@ def test_what_is_answered_is_removed_though_what_was_sent_before_it_is_not_answe
             assert len(keys_on_disk(rig)) == 1
         finally:
             go_on.set()
-            sending.join(20)
+            sending.join(60)
     assert segops.accepted == Counter(range(100))
 
 
@@ -112,14 +112,14 @@ def test_a_kill_repeats_as_many_batches_as_were_in_flight_the_same_bytes_under_t
 
     def hold(request: Request) -> bytes | None:
         if len(segops.requests) > 1:
-            are_held.wait(20)
-            over.wait(20)
+            are_held.wait(60)
+            over.wait(60)
         return segops.accept(request)
 
     with Peer(hold) as segops:
         command = [sys.executable, "-c", SENDING, segops.url, str(queue_path)]
         with subprocess.Popen(command) as process:
-            are_held.wait(20)
+            are_held.wait(60)
             process.send_signal(signal.SIGKILL)
         before = {each.key: each.body for each in segops.requests}
         segops.react = segops.accept
@@ -144,7 +144,7 @@ def test_an_order_to_wait_stops_all_connections_and_what_is_under_way_is_settled
             if number == 1:
                 return answer(429, {"detail": "Later."}, {"Retry-After": "600"})
             if number == 2:
-                go_on.wait(20)
+                go_on.wait(60)
             return segops.accept(request)
 
         segops.then = answer_all
@@ -156,7 +156,7 @@ def test_an_order_to_wait_stops_all_connections_and_what_is_under_way_is_settled
             wait_until(lambda: rig.delivery.sender.is_blocked)
         finally:
             go_on.set()
-            sending.join(20)
+            sending.join(60)
         assert rig.state == "rate_limited"
         assert rig.outbox.waiting.counts().pending == 200 - segops.accepted.total()
         made = len(segops.requests)

@@ -33,7 +33,7 @@ class Held(Peer):
 
     def _accept(self, request: Request) -> bytes:
         self.arrived.set()
-        self.go_on.wait(20)
+        self.go_on.wait(60)
         return self.accept(request)
 
     @property
@@ -46,7 +46,7 @@ def end_of_first_round(client: SegOpsClient) -> None:
     requests = client._delivery.current.flusher.requests
     with requests.listening() as news:
         while not requests.is_answered(1):
-            news.wait(20)
+            news.wait(60)
 
 
 def test_what_comes_while_a_round_sends_fills_a_batch_or_waits_for_its_own_interval(
@@ -59,7 +59,7 @@ def test_what_comes_while_a_round_sends_fills_a_batch_or_waits_for_its_own_inter
         flushing = threading.Thread(target=client.flush, args=(30,))
         flushing.start()
         try:
-            assert segops.arrived.wait(20)
+            assert segops.arrived.wait(60)
             track(client, 3, first=5)
         finally:
             segops.go_on.set()
@@ -80,7 +80,7 @@ def test_an_event_right_after_the_start_waits_for_its_interval_however_late_the_
     is_left: bool,
 ) -> None:
     may_begin, is_over = threading.Event(), threading.Event()
-    monkeypatch.setattr(Housekeeping, "before_round", lambda _self: may_begin.wait(20))
+    monkeypatch.setattr(Housekeeping, "before_round", lambda _self: may_begin.wait(60))
     monkeypatch.setattr(Housekeeping, "after_round", lambda _self, **_: is_over.set())
     monkeypatch.setattr(backoff._RANDOM, "random", lambda: 0.0)
     with Held() as segops:
@@ -91,7 +91,7 @@ def test_an_event_right_after_the_start_waits_for_its_interval_however_late_the_
         client = make_client(api_url=segops.url, flush_interval=NEVER)
         track(client, 1, first=1)
         may_begin.set()
-        assert is_over.wait(20)
+        assert is_over.wait(60)
         assert segops.batches == [[0]] * is_left
         assert client.stats().pending == 1
 
@@ -108,7 +108,7 @@ def test_a_process_that_goes_on_with_an_outbox_sends_no_small_batch_for_that(
         monkeypatch.setattr(rig.clock, "wait_for", lambda bell, *_: bell.wait(60))
         rig.append(45)
         rig.delivery.flusher.start(is_first=False)
-        assert is_over.wait(20)
+        assert is_over.wait(60)
         assert segops.batches == [list(range(20)), list(range(20, 40))]
 
 

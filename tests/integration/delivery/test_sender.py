@@ -23,7 +23,7 @@ def test_a_sender_that_is_at_work_refuses_a_second_thread(make_rig: Callable[...
 
     def accept(request: Request) -> bytes | None:
         arrived.set()
-        go_on.wait(20)
+        go_on.wait(60)
         return segops.accept(request)
 
     with Peer(accept) as segops:
@@ -32,13 +32,13 @@ def test_a_sender_that_is_at_work_refuses_a_second_thread(make_rig: Callable[...
         first = threading.Thread(target=rig.round)
         first.start()
         try:
-            assert arrived.wait(20)
+            assert arrived.wait(60)
             for call in (rig.round, rig.delivery.sender.settle_owed, rig.delivery.sender.give_way):
                 with pytest.raises(RuntimeError, match="another thread"):
                     call()
         finally:
             go_on.set()
-            first.join(20)
+            first.join(60)
         assert len(segops.requests) == 1
         assert rig.outbox.waiting.counts().pending == 0
         rig.append(20, first=20)

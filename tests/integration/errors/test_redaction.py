@@ -53,7 +53,7 @@ def test_a_signature_is_in_no_error_traceback_or_note(
     told: list[SegOpsError] = []
     client = make_client("pk_test", get_user=give, on_error=told.append)
     track(client, 1)
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     assert told
     for error in told:
         assert isinstance(error, segops_durable.IdentityError)
@@ -72,7 +72,7 @@ def test_what_a_server_repeats_of_a_key_is_told_and_kept_without_it(
     with Peer(lambda _request: said) as segops:
         client = make_client(key, api_url=segops.url, on_error=told.append)
         track(client, 1)
-        client.flush(timeout=10)
+        client.flush(timeout=60)
         (letter,) = client.dead_letters()
         for shown in (str(told[0]), repr(letter), str(client.stats().last_error)):
             assert "bad: ApiKey" in shown
@@ -96,7 +96,7 @@ def test_a_proxys_password_is_in_no_error(
             monkeypatch.setenv(name, proxy)
         client = make_client(api_url="https://segops.invalid", max_retries=0, on_error=told.append)
         track(client, 1)
-        client.flush(timeout=10)
+        client.flush(timeout=60)
         client.shutdown(0)
         assert told
         assert "hunter2" not in "".join(map(str, told))
@@ -111,7 +111,7 @@ def test_what_on_error_raises_is_logged_without_secrets(
 
     client = make_client(api_url="http://127.0.0.1:9", max_retries=0, on_error=fail)
     track(client, 1)
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     assert "cannot post with sk_" in caplog.text
     assert "0123456789" not in caplog.text
 
@@ -158,7 +158,7 @@ def test_a_proxys_password_is_in_no_error_or_note_however_its_url_is_mistyped(
         max_retries=0,
     )
     track(client, 1)
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     assert told
     for error in told:
         assert PASSWORD not in "".join(traceback.format_exception(error)) + repr(vars(error))

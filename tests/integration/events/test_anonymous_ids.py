@@ -21,7 +21,7 @@ A_UUID = UUID(int=5)
 
 
 def sent(client: SegOpsClient, sandbox: Sandbox) -> list[dict[str, Any]]:
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     return [row["event"] for row in sandbox.events()]
 
 

@@ -32,7 +32,7 @@ def test_somebody_who_left_is_signed_for_afresh(
         kiosk.user = user
         track(client, user)
     sandbox.start()
-    result = client.flush(timeout=10)
+    result = client.flush(timeout=60)
     assert (result.pending, result.blocked) == (1, True)
     assert attributed(sandbox) == [("ann", "ann"), (None, client.anonymous_id)]
     assert set(kiosk.asked) == {"ann", "bob"}  # a visitor needs no signature
@@ -51,7 +51,7 @@ def test_an_old_signature_is_replaced_by_a_fresh_one(
     callbacks = {"get_user": lambda: old, "user_context_for": kiosk.user_context_for}
     client = make_client("pk_test", **callbacks)
     track(client, "ann")
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert attributed(sandbox) == [("ann", "ann")]
 
 
@@ -62,7 +62,7 @@ def test_a_visitor_keeps_one_anonymous_id_across_restarts(
     for _ in range(2):
         client = make_client("pk_test")
         track(client, None)
-        assert client.flush(timeout=10).ok
+        assert client.flush(timeout=60).ok
         known.add(client.anonymous_id)
         client.shutdown()
     assert len(known) == 1
@@ -83,8 +83,8 @@ def test_a_reset_parts_one_visitor_from_the_next_also_in_other_processes(
     track(client, "second")
     track(other, "second")
     sandbox.start()
-    client.flush(timeout=10)
-    other.flush(timeout=10)
+    client.flush(timeout=60)
+    other.flush(timeout=60)
     assert sorted(attributed(sandbox)) == [("first", first), ("second", second), ("second", second)]
     for row in sandbox.events():
         assert row["event"]["anonymous_id"] == row["user_id"]
@@ -98,13 +98,13 @@ def test_events_of_a_user_carry_the_devices_anonymous_id_or_the_one_given(
     context = UserContext("ann")
     client = make_client("pk_test", get_user=lambda: context)
     track(client, "ann")
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     context = UserContext("ann", anonymous_id="ann's own")
     track(client, "ann")
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     context = UserContext(anonymous_id="a visitor's own")
     track(client, None)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     ids = [row["event"]["anonymous_id"] for row in sandbox.events()]
     assert ids == [client.anonymous_id, "ann's own", "a visitor's own"]
     assert [user for _, user in attributed(sandbox)] == ["ann", "ann", "a visitor's own"]
@@ -115,7 +115,7 @@ def test_under_a_secret_key_events_are_sent_as_they_are(
 ) -> None:
     client = make_client("sk_test", get_user=lambda: pytest.fail("it was asked"))
     track(client, "ann")
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     (row,) = sandbox.events()
     assert row["user_id"] == "someone"
     assert "anonymous_id" not in row["event"]
@@ -136,13 +136,13 @@ def test_a_get_user_that_raises_when_events_are_sent_makes_them_wait(
     sandbox.stop()
     client = make_client("pk_test", get_user=get_user, max_retries=0)
     track(client, "ann")
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     sandbox.start()
     broken = True
-    assert client.flush(timeout=10).blocked
+    assert client.flush(timeout=60).blocked
     assert "the session store is down" in str(client.stats().last_error)
     broken = False
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
 
 
 BAD_CONTEXTS: list[tuple[Any, str]] = [
@@ -170,7 +170,7 @@ def test_an_event_is_stored_though_get_user_fails_and_sent_as_whoever_is_current
     client = make_client("pk_test", get_user=get_user, on_error=told.append)
     for _ in range(3):
         track(client, "?")
-    assert client.flush(timeout=10).blocked
+    assert client.flush(timeout=60).blocked
     assert client.stats().held == {"": 3}
     errors = [error for error in told if "sent as whoever" in str(error)]
     assert len(errors) == 1  # of three, and on the sending thread
@@ -178,7 +178,7 @@ def test_an_event_is_stored_though_get_user_fails_and_sent_as_whoever_is_current
     with pytest.raises(IdentityError, match=problem):
         raise errors[0]
     now = UserContext("ann")
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert attributed(sandbox) == [("?", "ann")] * 3
 
 
@@ -226,6 +226,6 @@ def test_a_signer_that_signs_for_somebody_else_is_told_of_and_nothing_is_sent(
     track(client, "ann")
     kiosk.user = None
     sandbox.start()
-    assert client.flush(timeout=10).blocked
+    assert client.flush(timeout=60).blocked
     assert attributed(sandbox) == []
     assert "user_context_for('ann') is of user 'mallory'" in str(told[-1])

@@ -34,7 +34,7 @@ def redacted(event: Event) -> Event | None:
 
 
 def sent(client: SegOpsClient, sandbox: Sandbox) -> list[dict[str, Any]]:
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     return [row["event"] for row in sandbox.events()]
 
 

@@ -48,13 +48,13 @@ def test_batches_in_flight_users_letters_and_jobs_are_adopted_as_they_are(
     options = {"get_user": kiosk.get_user, "max_retries": 0, "queue_path": None}
     old = make_client("pk_old", **options)
     old.track(event("ann", 0))
-    assert old.flush(timeout=10).ok
+    assert old.flush(timeout=60).ok
     sandbox.faults(status=422)
     old.track(event("ann", 1))
-    assert old.flush(timeout=10).dead == 1
+    assert old.flush(timeout=60).dead == 1
     sandbox.faults(status=503)
     old.track(event("ann", 2))
-    old.flush(timeout=10)
+    old.flush(timeout=60)
     in_flight = sandbox.requests()[-1]["idempotency_key"]
     kiosk.user = None
     old.track_many([event(None, 3)], checkpoint=("job", {"line": 7}))
@@ -67,7 +67,7 @@ def test_batches_in_flight_users_letters_and_jobs_are_adopted_as_they_are(
     assert new.checkpoint("job") == {"line": 7}
     assert new.anonymous_id == visitor
     assert [each.data for each in new.dead_letters() if b'"n":1' in each.data]
-    assert new.flush(timeout=10).ok
+    assert new.flush(timeout=60).ok
     assert [(row["event"]["payload"]["n"], row["user_id"]) for row in sandbox.events()] == [
         (0, "ann"),
         (2, "ann"),
@@ -106,7 +106,7 @@ def test_an_outbox_with_a_path_of_its_own_is_bound_anew_where_it_is(
         make_client()
     assert str(queue_path) in str(caught.value)
     commands("adopt", "--queue-path", str(queue_path), "--yes")
-    assert make_client().flush(timeout=10).ok
+    assert make_client().flush(timeout=60).ok
     assert numbers(sandbox) == [0, 1, 2]
 
 
@@ -172,9 +172,9 @@ def test_a_client_that_runs_sends_what_is_adopted_meanwhile(
     strand(make_client)
     client = make_client(queue_path=None)
     client.track(*numbered(1, 3))
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     commands("adopt", "--yes")
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert sorted(numbers(sandbox)) == [0, 1, 2, 3]
 
 

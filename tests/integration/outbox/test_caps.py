@@ -173,7 +173,7 @@ def test_the_dead_letters_do_not_give_way(
     client.track_many(
         [{"user_id": "not an id", "event_type": "e", "payload": {"n": n}} for n in range(5)]
     )
-    assert client.flush(timeout=10).dead == 5
+    assert client.flush(timeout=60).dead == 5
     sandbox.stop()
     track(client, 10)
     track(client, 10)

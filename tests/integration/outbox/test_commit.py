@@ -68,7 +68,7 @@ def test_threads_that_were_let_go_together_share_the_next_commit(
     commit._crowd, commit._arrivals = 3, (arrivals := _Arrivals())
 
     def work() -> None:
-        arrivals.is_awaited.wait(20)
+        arrivals.is_awaited.wait(60)
         commit.append(events(1, first=1))
 
     others = [threading.Thread(target=work) for _ in range(2)]
@@ -77,7 +77,7 @@ def test_threads_that_were_let_go_together_share_the_next_commit(
     commit.append(events(1))
     assert commit._crowd == 3
     for other in others:
-        other.join(20)
+        other.join(60)
     assert outbox.waiting.counts().pending == 3
 
 
@@ -167,7 +167,7 @@ def test_a_handler_that_raises_anywhere_in_an_append_leaves_the_outbox_usable(
             sys.setprofile(None)
         survivor = threading.Thread(target=outbox.commit.append, args=(events(1),), daemon=True)
         survivor.start()
-        survivor.join(20)
+        survivor.join(60)
         assert not survivor.is_alive(), f"another thread hangs after an interrupt at call {point}"
         outbox.commit.append(events(1))
     assert 10 < point < 499

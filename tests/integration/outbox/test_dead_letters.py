@@ -25,13 +25,13 @@ def test_events_that_perhaps_were_accepted_are_put_back_only_by_name(
     client = make_client()
     track(client, 2)
     client.track(user_id="not an id", event_type="page_viewed", payload={"n": 2})
-    assert client.flush(timeout=10).dead == 3
+    assert client.flush(timeout=60).dead == 3
     letters = list(client.dead_letters())
     assert {letter.cause for letter in letters} == {Cause.SKIPPED}
     assert letters[0].reason == "1 of 3 refused, the server does not say which"
     assert client.retry_dead_letters() == 0
     assert client.retry_dead_letters([letters[1].id]) == 1
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert numbers(sandbox) == [0, 1, 1]
     assert client.stats().dead == 2
 
@@ -42,7 +42,7 @@ def test_a_dead_letter_has_the_event_when_why_and_the_servers_words(
     with Picky({1}, REFUSAL) as segops:
         client = make_client(api_url=segops.url)
         track(client, 3)
-        assert client.flush(timeout=10).dead == 1
+        assert client.flush(timeout=60).dead == 1
         (letter,) = client.dead_letters()
         assert letter.event is not None
         assert letter.event["payload"] == {"n": 1}
@@ -59,7 +59,7 @@ def test_dead_letters_survive_a_restart_and_can_be_put_back_or_discarded(
     with Picky({1, 2, 3}, REFUSAL) as segops:
         client = make_client(api_url=segops.url)
         track(client, 5)
-        assert client.flush(timeout=10).dead == 3
+        assert client.flush(timeout=60).dead == 3
         client.shutdown()
         client = make_client(api_url=segops.url)
         first, second, third = client.dead_letters()
@@ -67,7 +67,7 @@ def test_dead_letters_survive_a_restart_and_can_be_put_back_or_discarded(
         segops.poison = {3}  # mended, for the other one
         assert client.retry_dead_letters() == 2
         assert client.stats().pending == 2
-        result = client.flush(timeout=10)
+        result = client.flush(timeout=60)
         assert (result.sent, result.pending) == (1, 0)
         (again,) = client.dead_letters()
         assert again.event == third.event

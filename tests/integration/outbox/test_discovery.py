@@ -151,7 +151,7 @@ def test_what_a_running_client_sends_from_its_own_outbox_is_not_told_of(
 ) -> None:
     running = make_client("sk_other", api_url=TYPO, queue_path=None, max_retries=0)
     running.track(*numbered(1))
-    running.flush(timeout=10)
+    running.flush(timeout=60)
     assert use(make_client) == []
     result = commands("adopt", str(running._outbox.path), "--yes", status=1)
     assert "Stop it" in result.output

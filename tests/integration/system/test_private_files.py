@@ -82,7 +82,7 @@ def test_where_the_place_of_the_sender_is_planted_events_are_kept_and_it_is_told
     plant(kind, beside, victim)
     client = make_client(on_error=told.append)
     track(client, 3)
-    assert client.flush(10).pending == 3
+    assert client.flush(60).pending == 3
     assert is_unharmed(victim)
     assert [each.path for each in told if isinstance(each, StorageError)][:1] == [str(beside)]
 
@@ -94,7 +94,7 @@ def test_a_planted_reserve_is_not_written_to(
     plant(kind, queue_path.with_name(queue_path.name + ".reserve"), victim)
     client = make_client()
     track(client, 3)
-    assert client.flush(10).ok
+    assert client.flush(60).ok
     assert is_unharmed(victim)
 
 
@@ -149,7 +149,7 @@ def test_an_outbox_of_any_name_works_and_when_it_is_damaged_too(
     for _ in range(2):
         client = make_client(queue_path=path, on_error=told.append)
         track(client, 2)
-        assert client.flush(10).sent == 2
+        assert client.flush(60).sent == 2
         client.shutdown()
         with path.open("r+b") as file:
             file.seek(20)

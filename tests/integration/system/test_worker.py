@@ -28,7 +28,7 @@ def test_a_worker_that_is_started_again_and_again_and_interrupted_runs_once(
 
         def work(runs: list[int] = runs, go_on: threading.Event = go_on) -> None:
             runs.append(threading.get_ident())
-            go_on.wait(20)
+            go_on.wait(60)
 
         one = Worker("of-a-test", work)
         interruption = Interruption(interrupt)
@@ -38,7 +38,7 @@ def test_a_worker_that_is_started_again_and_again_and_interrupted_runs_once(
         for each in others:
             each.start()
         for each in others:
-            each.join(20)
+            each.join(60)
         one.start()
         wait_until(runs.copy)
         go_on.set()

@@ -44,7 +44,7 @@ def test_status_says_who_sends_and_how_it_goes(
     sandbox.configure(revoked_keys=["sk_test"])
     client = make_client(queue_path=commands.queue_path)
     client.track(numbered(1)[0])
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     wait_until(lambda: commands.json("status")["sender"].get("last_error"))
     sender = commands.json("status")["sender"]
     assert (sender["pid"], sender["state"]) == (os.getpid(), "unauthorised")

@@ -189,7 +189,7 @@ def test_a_pipe_is_read_as_a_stream_is(client: SegOpsClient, tmp_path: Path) -> 
     writer = threading.Thread(target=path.write_bytes, args=(gzip.compress(TABLE),), name="writer")
     writer.start()
     assert client.import_events(path).stored == 500
-    writer.join(10)
+    writer.join(60)
 
 
 def test_what_is_no_file_is_refused_for_what_it_is(

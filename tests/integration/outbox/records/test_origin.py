@@ -123,7 +123,7 @@ def test_a_batch_that_was_in_flight_keeps_its_key_in_the_copy_and_what_waits_is_
     sandbox.faults(status=503)
     client = make_client(max_retries=0)
     track(client, 0)
-    assert client.flush(timeout=10).pending
+    assert client.flush(timeout=60).pending
     client.shutdown(0)
     first = keys(sandbox)[0]
     path = copy(queue_path, "copy")
@@ -153,12 +153,12 @@ def test_a_backup_that_is_put_in_place_while_a_client_runs_is_told_of(
     shutil.copy(image, backup)
     told: list[SegOpsError] = []
     client = make_client(on_error=told.append)
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     for end in ("-wal", "-shm"):
         image.with_name(image.name + end).unlink()
     backup.replace(image)
     track(client, 0)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert {CopiedOutboxError, ReplacedOutboxError} <= set(map(type, told))
 
 
@@ -215,7 +215,7 @@ def test_a_file_that_was_salvaged_is_no_copy(
     visitor = client.anonymous_id
     client._outbox.repair("for a test")
     track(client, 0)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert any(isinstance(each, DamagedOutboxError) for each in told)
     assert not any(isinstance(each, CopiedOutboxError) for each in told)
     leave(client)
@@ -227,10 +227,10 @@ def test_a_file_that_vanished_and_is_made_again_is_no_copy(
 ) -> None:
     told: list[SegOpsError] = []
     client = make_client(on_error=told.append)
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     image.unlink()
     track(client, 0)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert any(isinstance(each, ReplacedOutboxError) for each in told)
     assert not any(isinstance(each, CopiedOutboxError) for each in told)
 

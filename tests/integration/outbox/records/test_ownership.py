@@ -45,7 +45,7 @@ def test_an_outbox_that_was_made_under_another_spelling_is_found_and_sent(
     path = default_directory / "outbox-older.db"
     leave(path, odd(sandbox.url))
     client = make_client(queue_path=None if is_default else path, api_url=sandbox.url + "/")
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert numbers(sandbox) == [0, 1, 2]
     assert [each.name for each in default_directory.glob("*.db")] == ["outbox-older.db"]
 

@@ -35,5 +35,5 @@ def test_a_thread_that_waits_at_the_gate_while_it_closes_is_refused(
         outbox._store._close()
 
     outbox._store.gate.run(close_while_it_waits)
-    waiting.join(10)
+    waiting.join(60)
     assert len(outcome) == 1

@@ -29,7 +29,7 @@ def test_damage_that_shows_while_the_file_is_open_is_mended_within_the_call(
     client.track_many(
         {"user_id": "u", "event_type": "e", "payload": {"n": n, "blob": blob}} for n in range(8000)
     )
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     client._outbox._store._live.current().writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     fill_with_noise(queue_path)
     for number in range(8000, 8300):

@@ -48,7 +48,7 @@ def test_a_file_that_was_deleted_while_it_was_open_is_made_again_with_what_waite
     told: list[SegOpsError] = []
     client = make_client(max_retries=0, on_error=told.append)
     track(client, 30)
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     for each in queue_path.parent.glob("outbox.db*"):
         if each.suffix not in {".lock", ".sender"}:
             each.unlink()

@@ -97,7 +97,7 @@ def test_a_call_that_meets_a_stopped_process_raises_and_names_it(
             began = time.monotonic()
             with pytest.raises(BusyOutboxError, match=f"process {process.pid}, which is") as caught:
                 call()
-            assert 0.3 < time.monotonic() - began < 8
+            assert 0.3 < time.monotonic() - began < 30
             assert (caught.value.pid, caught.value.is_stopped) == (process.pid, True)
             assert f"kill -CONT {process.pid}" in caught.value.hint
         process.send_signal(signal.SIGCONT)
@@ -121,14 +121,14 @@ def test_a_stopped_process_hinders_neither_a_fork_nor_a_shutdown(
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         with suppress(BusyOutboxError):  # the fork had closed the file
             client.shutdown(0.2)
-        assert time.monotonic() - began < 8
-        waiting.join(10)
+        assert time.monotonic() - began < 30
+        waiting.join(60)
 
 
 def test_every_thread_that_waits_for_a_stopped_process_is_told_at_once(
     make_client: Callable[..., SegOpsClient], sandbox: Sandbox, queue_path: Path
 ) -> None:
-    client = make_client(lock_timeout=1.0)
+    client = make_client(lock_timeout=2.0)
     outcomes: list[BusyOutboxError] = []
 
     def work() -> None:
@@ -143,8 +143,8 @@ def test_every_thread_that_waits_for_a_stopped_process_is_told_at_once(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
-        assert time.monotonic() - began < 8  # not one after the other
+            thread.join(60)
+        assert time.monotonic() - began < 16  # not one after the other
     assert {each.pid for each in outcomes} == {process.pid}
     assert len(outcomes) == 16
 
@@ -171,14 +171,14 @@ def test_a_thread_that_hangs_in_a_commit_keeps_no_other_thread_waiting_for_ever(
 
     hanging = threading.Thread(target=client._outbox._store.transact, args=(hang,))
     hanging.start()
-    assert is_inside.wait(10)
+    assert is_inside.wait(60)
     try:
         began = time.monotonic()
         with pytest.raises(BusyOutboxError, match="locked"):
             track(client, 1)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
     finally:
         may_go_on.set()
-        hanging.join(10)
+        hanging.join(60)
     track(client, 1)
     assert client.stats().pending == 1

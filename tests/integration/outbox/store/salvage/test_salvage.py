@@ -281,14 +281,14 @@ def test_rows_that_vanished_without_an_error_are_counted_once_nothing_is_left(
     told: list[SegOpsError] = []
     client = make_client(max_retries=0, on_error=told.append)
     track(client, 5)
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     with closing(sqlite3.connect(queue_path)) as file:
         file.execute("DELETE FROM queue_outbox WHERE _id > 2")
         file.commit()
     sandbox.faults()
-    client.flush(timeout=10)
+    client.flush(timeout=60)
     track(client, 1, first=5)
-    assert client.flush(timeout=10).ok
+    assert client.flush(timeout=60).ok
     assert [error.lost for error in told if isinstance(error, DamagedOutboxError)] == [3]
     assert any(isinstance(error, StorageError) for error in told)
     assert (client.stats().pending, client.stats().lost_total) == (0, 3)
