@@ -83,7 +83,9 @@ class BoundedLock:
 
 
 class ProcessLock:
-    """Guards what is one for the whole process; no child of a fork inherits it held.
+    """A lock that forks wait for: what is done under it is whole in the child.
+
+    Nobody who holds it may wait for a thread that forks, nor for what that one has taken before.
 
     Attributes:
         turn: A block with the lock held; by one thread as often as it likes.

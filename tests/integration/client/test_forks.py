@@ -303,7 +303,7 @@ client.track(Event("u-1", "page_viewed", payload={"n": 0}))
 def app(environ, start_response):
     number = int(environ["QUERY_STRING"])
     client.track(Event("u-1", "page_viewed", payload={"n": number}))
-    client.flush(timeout=60)
+    client.flush(timeout=5)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
 """
@@ -317,7 +317,9 @@ def test_gunicorn_with_preload_works_without_a_word_from_the_user(
     wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
     def visit(number: int) -> str:
-        return requests.get(f"http://127.0.0.1:{port}/?{number}", timeout=30).text
+        answered = requests.get(f"http://127.0.0.1:{port}/?{number}", timeout=60)
+        answered.raise_for_status()
+        return answered.text
 
     (tmp_path / "webapp.py").write_text(APP)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -333,7 +335,7 @@ def test_gunicorn_with_preload_works_without_a_word_from_the_user(
             with ThreadPoolExecutor(4) as visitors:
                 pids = set(visitors.map(visit, range(1, 41)))
             gunicorn.terminate()
-            assert gunicorn.wait(30) == 0
+            assert gunicorn.wait(60) == 0
     assert len(pids) > 1
     client = make_client()
     wait_until(lambda: client.flush(timeout=60).ok)

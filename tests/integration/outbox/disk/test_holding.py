@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
+
+import pytest
 
 from segops_durable.outbox.disk import holding
 from segops_durable.outbox.disk.files import file_id
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
+    from segops_durable.sandbox import Sandbox
 
 
 def while_another_thread(work: Callable[[], object], step: Callable[[], object]) -> object:
@@ -84,3 +88,52 @@ def test_a_database_that_is_opened_while_another_thread_ends_to_read_it_keeps_it
     assert steps == ["closed", "opened, and locked"]
     monkeypatch.undo()
     let_go(file)
+
+
+# by itself: which hook of a fork comes first depends on what was imported first
+FORKING = """
+import os, signal, sys, threading
+from segops_durable import SegOpsClient
+
+client = SegOpsClient(sys.argv[1], "sk_test", queue_path=sys.argv[2], lock_timeout=0.2)
+event = {"user_id": "u-1", "event_type": "page_viewed"}
+client.track(event)
+from segops_durable.outbox.disk.holding import hold, let_go
+
+is_inside, is_forking = threading.Event(), threading.Event()
+usually = client._delivery.before_fork
+
+def before_fork():
+    is_forking.set()
+    usually()
+
+def open_another(_writer):
+    is_inside.set()
+    is_forking.wait(60)
+    let_go(hold((0, 0)))
+
+client._delivery.before_fork = before_fork
+other = threading.Thread(target=client._outbox._store.transact, args=(open_another,))
+other.start()
+is_inside.wait(60)
+child = os.fork()
+if not child:
+    status = 1
+    try:
+        signal.alarm(60)
+        client.track(event)
+        status = 0
+    finally:
+        os._exit(status)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+other.join()
+assert client.flush(60).ok and client.stats().accepted_total == 2
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_waits_for_no_thread_that_waits_for_it_to_read_beside_the_file(
+    sandbox: Sandbox, queue_path: Path
+) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, sandbox.url, str(queue_path)]
+    assert subprocess.run(command, timeout=200, check=False).returncode == 0
