@@ -122,9 +122,12 @@ class Attempt:
     def _after_erasures(self, outcome: Outcome) -> Outcome:
         """Tell of events that were erased on their way, and leave them out of what else is told.
 
-        Whatever the disk says: an answer that is forgotten is asked for again.
+        Whatever the disk says: an answer that is forgotten is asked for again. Where all were
+        accepted there is nothing else to tell, and it shows when they are removed.
         """
         batch = outcome.batch
+        if outcome.meaning is Meaning.ACCEPTED and not outcome.verdict.skipped:
+            return outcome
         try:
             if outcome.meaning is Meaning.WITHDRAWN or self._outbox.batches.is_whole(batch):
                 return outcome

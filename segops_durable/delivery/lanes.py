@@ -14,7 +14,7 @@ from segops_durable.system.worker import Worker
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from segops_durable.delivery.attempt import Attempt
     from segops_durable.delivery.outcome import Outcome
@@ -118,15 +118,9 @@ class Lanes:
             self._free.append(lane)
             raise
 
-    def wait(self, meanwhile: Callable[[], object] = lambda: None) -> list[Made]:
-        """What came of the batches that are back, one at least; nothing if none is on its way.
-
-        Args:
-            meanwhile: Called before it waits, if none is back yet. Defaults to nothing.
-        """
+    def wait(self) -> list[Made]:
+        """What came of the batches that are back, one at least; nothing if none is on its way."""
         found: list[Made] = []
-        if self.busy and self._made.empty():
-            meanwhile()
         while self.busy:
             if self._stop.is_set():
                 self.halt()

@@ -63,7 +63,6 @@ class Overlap:
         self._settling = settling
         self._decider = decider
         self._stop = stop
-        self._newest: Batch | None = None
 
     def run(self, taken: Taken) -> bool:
         """Send what was taken, and what follows; say whether nothing was left to try.
@@ -88,7 +87,7 @@ class Overlap:
     def _run(self, first: list[Taken]) -> bool:
         taken: list[Taken] | None = first
         while taken is not None and self._send(taken):
-            made = self._lanes.wait(self._read_ahead)
+            made = self._lanes.wait()
             if not made:
                 return True
             taken = self._conclude(made)
@@ -119,14 +118,9 @@ class Overlap:
 
     def _send_one(self, batch: Batch) -> None:
         retries = self._decider.depart(batch)
-        self._newest = batch
         self._agenda.in_hand.add(batch.key)
         self._agenda.turns.go_on(batch.identity)
         self._lanes.send(batch, retries)
-
-    def _read_ahead(self) -> None:
-        if self._newest is not None and self._agenda.round.is_open:
-            self._settling.read_ahead(self._newest)
 
     @property
     def _is_more_wanted(self) -> bool:

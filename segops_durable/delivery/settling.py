@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from segops_durable.api import Meaning
 from segops_durable.delivery.decisions import Fate, given_back
+from segops_durable.delivery.outcome import erased_too_late
 from segops_durable.errors import SegOpsError
 from segops_durable.outbox import Taken
 
@@ -45,7 +46,8 @@ class Settling:
         self._agenda = agenda
         self._arrivals = arrivals
         self._report = report
-        self._owed: list[tuple[Settlement, SegOpsError | None]] = []  # not yet done, nor told
+        # not yet done, nor told
+        self._owed: list[tuple[Outcome, Settlement, SegOpsError | None]] = []
 
     @property
     def owes(self) -> bool:
@@ -79,7 +81,7 @@ class Settling:
         batch, fate = outcome.batch, decision.fate
         takes_none = decision.ends_round or is_one_of_many
         if fate is Fate.SETTLED:
-            self._owed.append(outcome.settled())
+            self._owed.append((outcome, *outcome.settled()))
             if is_one_of_many:
                 return Taken(None)
             found = self.pay([] if takes_none else [self._agenda.next()])
@@ -107,10 +109,12 @@ class Settling:
         owed = tuple(self._owed)
         if not owed:
             return [self.take(take) for take in wanted[:1]]
-        taken = self._batches.settle_all([settlement for settlement, _ in owed], wanted)
+        taken, erased = self._batches.settle_all([each for _, each, _ in owed], wanted)
         del self._owed[: len(owed)]
-        for settlement, error in owed:
+        for (outcome, settlement, error), count in zip(owed, erased, strict=True):
             self._arrivals.drop(settlement.batch.key)
+            if count and settlement.accepted and outcome.left is None:
+                self._report(erased_too_late(count, outcome))
             if error is not None:
                 self._report(error)
         return taken

@@ -11,12 +11,10 @@ since they were tracked. After that nothing changes them, whatever becomes of th
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segops_durable.outbox.ahead import read_ahead
-from segops_durable.outbox.erasure import newest_erasure
 from segops_durable.outbox.findability import check_index, nobodys, rows_of
 from segops_durable.outbox.gathering import free_rows, is_worth_taking, rows_from
 from segops_durable.outbox.records.batch import (
@@ -35,6 +33,7 @@ from segops_durable.outbox.records.tally import standing
 from segops_durable.outbox.records.walking import PAGE_ROWS, out_of_order
 from segops_durable.outbox.removal import bury_damaged, delete_rows, still_there
 from segops_durable.outbox.retiming import is_any_wrong, set_right
+from segops_durable.outbox.wholeness import Wholeness
 from segops_durable.system.clock import PLAUSIBLE
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
     from segops_durable.outbox.records.rows import Row
     from segops_durable.outbox.store.store import Store
     from segops_durable.system.clock import Clock
-
-_MOST_KNOWN = 1000
 
 
 class Batches:
@@ -66,10 +63,7 @@ class Batches:
         self._caps = caps
         self._owner = owner
         self._clock = clock
-        self._seen_erasure: list[Any] | None = None
-        # that erasure, by the batch's key. Over several connections several threads ask: each
-        # step of it is one of the interpreter's
-        self._whole_as_of: OrderedDict[str, list[Any] | None] = OrderedDict()
+        self._wholeness = Wholeness(store)
         self._ahead: Ahead | None = None
 
     def sift(self, identity: str) -> int:
@@ -110,19 +104,21 @@ class Batches:
 
         Safe to call again after an error: a commit that raised may be on disk all the same.
         """
-        taken = self.settle_all([settlement], [] if then is None else [then])
+        taken, _ = self.settle_all([settlement], [] if then is None else [then])
         return taken[0] if taken else Taken(None)
 
-    def settle_all(self, settlements: Sequence[Settlement], takes: Sequence[Take]) -> list[Taken]:
+    def settle_all(
+        self, settlements: Sequence[Settlement], takes: Sequence[Take]
+    ) -> tuple[list[Taken], list[int]]:
         """Remove answered batches and mark as many as are wanted, in one transaction.
 
         Returns:
-            What was taken, up to the first take that found nothing.
+            What was taken, up to the first take that found nothing; and of each batch, how many
+            events were erased after it was let go.
         """
 
-        def settle_and_take(writer: sqlite3.Connection) -> list[Taken]:
-            for each in settlements:
-                self._remove(writer, each)
+        def settle_and_take(writer: sqlite3.Connection) -> tuple[list[Taken], list[int]]:
+            erased = [self._remove(writer, each) for each in settlements]
             found: list[Taken] = []
             made: tuple[str, ...] = ()
             for take in takes:
@@ -131,11 +127,11 @@ class Batches:
                 if taken.batch is None:
                     break
                 made += (taken.batch.key,)
-            return found
+            return found, erased
 
         return self._store.transact(settle_and_take, is_vital=True)
 
-    def _remove(self, writer: sqlite3.Connection, settlement: Settlement) -> None:
+    def _remove(self, writer: sqlite3.Connection, settlement: Settlement) -> int:
         batch, letter = settlement.batch, settlement.letter
         before = standing(writer)
         if letter is not None:
@@ -145,23 +141,15 @@ class Batches:
         accepted = min(settlement.accepted, removed)  # the others are not ours, or were erased
         at = self._clock.time() if accepted else None
         before.record(writer, removed=removed, accepted=accepted, accepted_at=at)
+        return self._wholeness.erased_of(writer, batch, removed)
 
     def is_whole(self, batch: Batch) -> bool:
-        """Whether nothing of a batch was erased since it was taken, by whichever process.
-
-        The rows are looked at only if there was an erasure since the last look.
-        """
-        newest = self._store.look(newest_erasure)
-        if newest == self._whole_as_of.get(batch.key):
-            return True
-        if len(self.left_of(batch)) < len(batch.rows):
-            return False
-        self._whole_as_of[batch.key] = self._seen_erasure = newest
-        return True
+        """Whether nothing of a batch was erased since it was taken, by whichever process."""
+        return self._wholeness.is_whole(batch)
 
     def left_of(self, batch: Batch) -> tuple[Row, ...]:
         """Those rows of a batch that still are on disk, as they were taken."""
-        return tuple(self._store.look(lambda connection: still_there(connection, batch.rows)))
+        return self._wholeness.left_of(batch)
 
     def assign(self, batch: Batch, identity: str) -> Batch:
         """Write down as whose a batch of `WHOEVER` is sent, from now on."""
@@ -249,9 +237,7 @@ class Batches:
         if batch is None and rows:
             batch = self._make(writer, rows)
         if batch is not None:
-            self._whole_as_of[batch.key] = self._seen_erasure
-            if len(self._whole_as_of) > _MOST_KNOWN:
-                self._whole_as_of.popitem(last=False)
+            self._wholeness.note_taken(batch)
         return Taken(batch, buried)
 
     def _marked(self, writer: sqlite3.Connection, take: Take) -> Batch | None:

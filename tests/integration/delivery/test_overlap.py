@@ -235,7 +235,7 @@ def test_what_is_answered_is_removed_though_the_disk_fails_what_is_done_with_ano
     def fail(*_args: object) -> None:
         raise StorageError("the disk failed", path="")
 
-    def wait_for_all(*_meanwhile: object) -> list[Made]:
+    def wait_for_all() -> list[Made]:
         found: list[Made] = []
         while lanes.busy:
             found += wait()

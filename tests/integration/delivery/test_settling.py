@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from segops_durable import Event, State
-from segops_durable.errors import StorageError
+from segops_durable.errors import ErasedTooLateError, StorageError
 from support.events import numbered, numbers, track
-from support.peer import LONG_SECONDS, Peer
+from support.peer import LONG_SECONDS, Peer, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,20 +170,17 @@ class Holding(Peer):
         return self.accept(request)
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
 def test_the_next_batch_is_read_while_answers_are_awaited(
     make_rig: Callable[..., Rig],
     wait_until: Callable[[Callable[[], object]], None],
-    lanes: int,
 ) -> None:
     with Holding() as segops:
-        rig = make_rig(segops.url, max_in_flight=lanes)
+        rig = make_rig(segops.url)
         rig.append(200)
         sending = threading.Thread(target=rig.round)
         sending.start()
         try:
-            first = 20 * (lanes + 1)
-            wait_until(lambda: ahead(rig) == list(range(first, first + 20)))
+            wait_until(lambda: ahead(rig) == list(range(40, 60)))
         finally:
             segops.go_on.set()
             sending.join(LONG_SECONDS)
@@ -191,15 +188,13 @@ def test_the_next_batch_is_read_while_answers_are_awaited(
     assert segops.accepted == Counter(range(200))
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
 def test_who_is_forgotten_after_they_were_read_ahead_is_not_sent(
     make_rig: Callable[..., Rig],
     wait_until: Callable[[Callable[[], object]], None],
-    lanes: int,
 ) -> None:
     with Holding() as segops:
-        rig = make_rig(segops.url, max_in_flight=lanes)
-        first = 20 * (lanes + 1)
+        rig = make_rig(segops.url)
+        first = 40
         rig.append(first + 5)
         rig.track(Event("annabel", "page_viewed", payload={"n": first + 5}))
         rig.append(34, first=first + 6)
@@ -214,9 +209,8 @@ def test_who_is_forgotten_after_they_were_read_ahead_is_not_sent(
     assert segops.accepted == Counter({*range(first + 40)} - {first + 5})
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
 def test_what_the_disk_fails_to_read_ahead_is_read_when_it_is_taken(
-    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, lanes: int
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[None] = []
 
@@ -228,7 +222,7 @@ def test_what_the_disk_fails_to_read_ahead_is_read_when_it_is_taken(
         return segops.accept(request)
 
     with Peer(accept) as segops:
-        rig = make_rig(segops.url, max_in_flight=lanes)
+        rig = make_rig(segops.url)
         monkeypatch.setattr(rig.outbox.batches, "read_ahead", fail)
         rig.append(200)
         rig.round()
@@ -236,3 +230,19 @@ def test_what_the_disk_fails_to_read_ahead_is_read_when_it_is_taken(
     assert segops.accepted == Counter(range(200))
     assert rig.told == []
     assert tried
+
+
+@pytest.mark.parametrize("skipped", [0, 1])
+def test_who_was_forgotten_on_the_way_is_told_of_once(
+    make_rig: Callable[..., Rig], skipped: int
+) -> None:
+    def react(_request: Request) -> bytes:
+        assert rig.outbox.erasure.forget("annabel") == 1
+        return answer(202, {"queued": 2 - skipped, "skipped": skipped})
+
+    with Peer(react) as segops:
+        rig = make_rig(segops.url)
+        rig.track(*(Event(each, "page_viewed") for each in ("annabel", "bob")))
+        rig.round()
+    assert [each.batch_size for each in rig.told if isinstance(each, ErasedTooLateError)] == [1]
+    assert rig.outbox.waiting.counts().pending == 0
