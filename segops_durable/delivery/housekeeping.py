@@ -24,7 +24,7 @@ class Housekeeping:
         self._outbox = outbox
         self._report = report
         self._erasure = outbox.erasure.newest()
-        self._dropped = outbox.waiting.counts().dropped_total
+        self._dropped = outbox.waiting.dropped_total()
 
     def before_round(self) -> None:
         """Notice a file that vanished or was replaced, and a person that was erased.
@@ -46,7 +46,7 @@ class Housekeeping:
         if is_idle:
             self._outbox.tidy()
         self.tell()
-        total = self._outbox.waiting.counts().dropped_total
+        total = self._outbox.waiting.dropped_total()
         dropped, self._dropped = total - self._dropped, total
         if dropped > 0:
             self._report(

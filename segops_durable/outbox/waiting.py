@@ -84,7 +84,7 @@ class Waiting:
     # How much
 
     def counts(self) -> Counts:
-        """Say how the outbox stands; the cost does not grow with what waits."""
+        """Say how the outbox stands; the cost grows with the dead letters, not with what waits."""
         stand, dead, oldest = self._store.look(_look)
         tally = stand.tally
         return Counts(
@@ -98,6 +98,10 @@ class Waiting:
             last_accepted_at=tally.last_accepted_at,
             queue_bytes=size_on_disk(self._store.path),
         )
+
+    def dropped_total(self) -> int:
+        """Events that gave way to new ones, ever; the cost does not grow."""
+        return self._store.look(standing).tally.dropped
 
     def count_of(self, identities: Sequence[str]) -> dict[str, int]:
         """How many events of each of these identities wait; the cost grows with the answer."""

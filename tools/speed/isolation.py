@@ -40,7 +40,9 @@ def prepare(directory: Path) -> bool:
         os.environ["LD_PRELOAD"] = f"{before.get('LD_PRELOAD', '')} {library}".strip()
     # before Python 3.13 that process ignores the sys.path that it is given
     os.environ["PYTHONPATH"] = os.pathsep.join([str(_TOOLS), before.get("PYTHONPATH", "")])
-    forkserver.set_forkserver_preload(["_environment", "speed.loads", "speed.growth"])
+    forkserver.set_forkserver_preload(
+        ["_environment", "speed.loads", "speed.growth", "segops_durable.client.opening"]
+    )
     forkserver.ensure_running()
     os.environ.pop("LD_PRELOAD", None)  # other programs are to be as they are
     os.environ |= {name: before[name] for name in before if name == "LD_PRELOAD"}

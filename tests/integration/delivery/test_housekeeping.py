@@ -146,3 +146,15 @@ def test_a_look_at_the_file_that_failed_is_made_again_by_the_next_round(
     rig.delivery.flusher._guarded_round()
     rig.delivery.flusher._guarded_round()
     assert looks == 2
+
+
+def test_what_a_round_looks_at_is_not_counted_row_by_row(make_rig: Callable[..., Rig]) -> None:
+    """With many dead letters each round would take as long as it takes to read them."""
+    rig = make_rig("http://127.0.0.1:9")
+    queue = rig.outbox._store._live.current()
+    said: list[str] = []
+    for connection in (queue.reader, queue.writer):
+        connection.set_trace_callback(said.append)
+    rig.delivery.flusher._guarded_round()
+    assert any("tally" in each for each in said)
+    assert [each for each in said if "count(" in each] == []
