@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _ARE_THERE = f"""
 SELECT count(*), total(crc),
-    (SELECT min(first_id) FROM in_flight WHERE identity = ?1 AND first_id > ?2)
-FROM {QUEUE} WHERE identity = ?1{{by_index}} AND _id BETWEEN ?2 AND ?3
+    (SELECT min(first_id) FROM in_flight WHERE identity = ? AND first_id > ?)
+FROM {QUEUE} WHERE identity = ?{{by_index}} AND _id BETWEEN ? AND ?
 """
 
 
@@ -69,7 +69,8 @@ class Ahead:
     def _are_there(self, writer: sqlite3.Connection, first: int, last: int) -> bool:
         identity = self.take.identity
         sql = _ARE_THERE.format(by_index=BY_INDEX if identity else "")
-        count, crcs, marked = writer.execute(sql, (identity, first, last)).fetchone()
+        parameters = (identity, first, identity, first, last)
+        count, crcs, marked = writer.execute(sql, parameters).fetchone()
         is_free = marked is None or marked > last
         return is_free and (count, crcs) == (len(self.rows), sum(Rows.of(self.rows).crcs))
 

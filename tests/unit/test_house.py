@@ -110,6 +110,18 @@ def test_the_links_of_the_readme_work_wherever_it_is_shown() -> None:
         assert not file or (ROOT / path).is_file(), link
 
 
+def test_no_statement_has_numbered_parameters() -> None:
+    """Python 3.12 warns of them where a sequence is given, and 3.14 refuses them."""
+    numbered = {
+        path.name: node.value
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if re.search(r"(SELECT|WHERE|VALUES|SET)\b[^?]*(\?[^?]*)*\?\d", node.value)
+    }
+    assert numbered == {}
+
+
 def test_every_python_that_the_package_claims_is_one_that_the_tests_run_on() -> None:
     claimed = importlib.metadata.metadata("segops-durable").get_all("Classifier") or []
     versions = {line.rpartition(" ")[2] for line in claimed if "Python :: 3." in line}
