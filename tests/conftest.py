@@ -11,13 +11,14 @@ from segops_durable import SegOpsClient, SegOpsError
 from segops_durable.client.options import Options
 from segops_durable.client.wiring import delivery_of, intake_of, users_of
 from segops_durable.outbox import Outbox
-from segops_durable.sandbox import Sandbox
 from support.clock import MovableClock
 from support.rig import Rig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from segops_durable.sandbox import Sandbox
 
 
 @pytest.fixture
@@ -41,9 +42,8 @@ def _only_this_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
+def sandbox(segops_sandbox: Sandbox) -> Sandbox:
+    return segops_sandbox
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from segops_durable.client.checks import checked_path, masked
+from segops_durable.client.checks import check_timeout, checked_path, masked
 from segops_durable.client.client import SegOpsClient
 from segops_durable.client.options import MAX_BATCH_SIZE, Options, Overflow
 from segops_durable.system.on_demand import on_demand
@@ -46,6 +46,7 @@ __all__ = [
     "Overflow",
     "SegOpsClient",
     "check_required",
+    "check_timeout",
     "checked_path",
     "environment_settings",
     "intake_of",

@@ -13,6 +13,8 @@ from segops_durable.system.on_demand import on_demand
 if TYPE_CHECKING:
     from segops_durable.outbox.adoption import Adopted
     from segops_durable.outbox.caps import Caps
+    from segops_durable.outbox.checkpoints import check_follows, check_job, encoded_position
+    from segops_durable.outbox.dead_letters import checked_ids
     from segops_durable.outbox.discovery import (
         Leftover,
         find_leftovers,
@@ -50,6 +52,8 @@ else:
         {
             "segops_durable.outbox.adoption": "Adopted",
             "segops_durable.outbox.caps": "Caps",
+            "segops_durable.outbox.checkpoints": "check_follows check_job encoded_position",
+            "segops_durable.outbox.dead_letters": "checked_ids",
             "segops_durable.outbox.discovery": "Leftover find_leftovers find_outbox look_into "
             "owner_of tell_of_leftovers",
             "segops_durable.outbox.disk.files": "check_database damaged_copies filesystem_of "
@@ -90,8 +94,12 @@ __all__ = [
     "Take",
     "Taken",
     "check_database",
+    "check_follows",
+    "check_job",
     "check_line",
+    "checked_ids",
     "damaged_copies",
+    "encoded_position",
     "filesystem_of",
     "find_leftovers",
     "find_outbox",

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ def loading() -> Iterator[None]:
 
     A child would else wait for ever for what is half loaded, as whoever loads it is not there.
     """
+    _heed_forks()
     with _LOADING[0]:
         yield
 
@@ -66,9 +68,17 @@ def _begin_anew() -> None:
     _LOADING[0] = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(
-        before=_wait_for_its_end,
-        after_in_parent=_go_on,
-        after_in_child=_begin_anew,
-    )
+@cache
+def _heed_forks() -> None:
+    """Have forks wait from now on.
+
+    Not before: of what is done before a fork the last that was registered is done first. Whoever
+    waits here must not hold yet what others registered, `logging` its lock, which may be wanted
+    by what is loaded. (Twice, if two threads are the first, does no harm.)
+    """
+    if hasattr(os, "register_at_fork"):  # Windows has no fork
+        os.register_at_fork(
+            before=_wait_for_its_end,
+            after_in_parent=_go_on,
+            after_in_child=_begin_anew,
+        )

@@ -28,6 +28,7 @@ EXTRAS_OF = {
     "segops_durable/cli": {"cli"},
     "segops_durable/sandbox": {"cli", "sandbox"},
     "segops_durable/intake/sources": {"etl"},
+    "segops_durable/testing/plugin.py": {"testing"},
 }
 """Which extras a part of the package may import; all of it may import what is always there."""
 
