@@ -21,7 +21,7 @@ _MOST_SHOWN = 20
 _LONGEST = 200
 
 
-class Events(Sequence[dict[str, Any]]):
+class Events(Sequence[dict[str, Any]]):  # noqa: PLW1641 - it changes as events come
     """Events so far, oldest first: looked up anew whenever it is asked.
 
     Each is a dict with ``user_id``, ``event_type``, ``occurred_at`` and whatever else SegOps was
@@ -150,8 +150,6 @@ class Events(Sequence[dict[str, Any]]):
     def __eq__(self, other: object) -> bool:
         wanted = _as_fields(other)
         return wanted is not None and _are_equal(list(self), wanted)
-
-    __hash__ = None  # type: ignore[assignment]  # it changes as events come
 
     def __repr__(self) -> str:
         return f"<{len(self)} {self._what}>"

@@ -147,6 +147,7 @@ def test_both_store_and_refuse_the_same_events(
 CALLS: list[Callable[[SegOpsClient], object]] = [
     lambda client: client.track(7),  # type: ignore[arg-type]  # that is what is tried
     lambda client: client.track_many(7),  # type: ignore[arg-type]
+    lambda client: client.track(user_id="u", event_type="e", payload={"x": "x" * 300_000}),
     lambda client: client.track_many([Event("u", "e")], checkpoint=("job", {"at": 1})),
     lambda client: client.track_many([Event("u", "e")], checkpoint=("job", {1, 2})),
     lambda client: client.track_many([Event("u", "e")], checkpoint=("", 1)),
