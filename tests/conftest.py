@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 def wait_until() -> Callable[[Callable[[], object]], None]:
     """Waits for what another thread or process does to become visible, 20 seconds at most."""
 
-    def wait(happened: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 20
+    def wait(happened: Callable[[], object], seconds: float = 20) -> None:
+        deadline = time.monotonic() + seconds
         look_again = threading.Event()
         while not happened():
-            assert time.monotonic() < deadline, "it did not happen in 20 seconds"
+            assert time.monotonic() < deadline, f"it did not happen in {seconds} seconds"
             look_again.wait(0.01)
 
     return wait

@@ -26,6 +26,7 @@ DISTRIBUTIONS = {
 EXTRAS_OF = {
     "segops_durable/events": {"fast"},
     "segops_durable/cli": {"cli"},
+    "segops_durable/contrib/django": {"django"},
     "segops_durable/sandbox": {"cli", "sandbox"},
     "segops_durable/intake/sources": {"etl"},
     "segops_durable/testing/plugin.py": {"testing"},
