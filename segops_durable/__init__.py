@@ -17,7 +17,7 @@ from segops_durable._version import __version__
 from segops_durable.system.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from segops_durable.client import Options, Overflow, SegOpsClient
+    from segops_durable.client import BlockedLoopWarning, Options, Overflow, SegOpsClient
     from segops_durable.delivery import FlushResult, State, Stats
     from segops_durable.errors import (
         BusyOutboxError,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         UncopyableClientError,
         UnreachableError,
         WrongAddressError,
+        WrongLoopError,
     )
     from segops_durable.events import Context, Event
     from segops_durable.identity import UserContext, sign_user_id, verify_user_id
@@ -75,7 +76,7 @@ else:
     __getattr__, __dir__ = on_demand(
         __name__,
         {
-            "segops_durable.client": "Options Overflow SegOpsClient",
+            "segops_durable.client": "BlockedLoopWarning Options Overflow SegOpsClient",
             "segops_durable.delivery": "FlushResult State Stats",
             "segops_durable.errors": "BusyOutboxError ChangedFileError CheckpointConflictError "
             "ClosedError ConfigurationError CopiedOutboxError CredentialsError "
@@ -85,7 +86,7 @@ else:
             "NoThreadError NotSegOpsError PendingEventsError QueueFullError "
             "RateLimitedError RefusedError ReplacedOutboxError SegOpsError "
             "SkippedEventsError StorageError StrandedEventsError "
-            "UncopyableClientError UnreachableError WrongAddressError",
+            "UncopyableClientError UnreachableError WrongAddressError WrongLoopError",
             "segops_durable.events": "Context Event",
             "segops_durable.identity": "UserContext sign_user_id verify_user_id",
             "segops_durable.intake.imports": "Cast EventKind FieldMap FileOptions Importer "
@@ -95,6 +96,7 @@ else:
     )
 
 __all__ = [
+    "BlockedLoopWarning",
     "BusyOutboxError",
     "Cast",
     "Cause",
@@ -151,6 +153,7 @@ __all__ = [
     "UnreachableError",
     "UserContext",
     "WrongAddressError",
+    "WrongLoopError",
     "__version__",
     "open_sources",
     "sign_user_id",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import segops_durable as segops
+from segops_durable.aio import AsyncSegOpsClient
 
 
 def server() -> None:
@@ -118,4 +119,28 @@ def environment() -> None:
     except segops.QueueFullError as error:
         print(error.path, client.stats().dropped_total, client.stats().lost_total)
     except (segops.StorageError, segops.ClosedError) as error:
+        print(error.hint)
+
+
+async def tasks(options: segops.Options) -> None:
+    async with AsyncSegOpsClient(
+        "https://api.segops.ai", "sk_live_0", overflow="block", on_error=report
+    ) as client:
+        await client.track(user_id="u", event_type="e", occurred_at=datetime.now(timezone.utc))
+        await client.track(segops.Event("u", "e", payload={"a": [1, None]}))
+        stored: int = await client.track_many([{"user_id": "u"}], checkpoint=("orders", 1))
+        await client.identify(segops.Context("u", {"seats": stored}))
+        result: segops.FlushResult = await client.flush(timeout=1.5)
+        result.raise_for_pending()
+        stats: segops.Stats = await client.stats()
+        visitor: str = await client.anonymous_id()
+        async for letter in client.dead_letters():
+            print(letter.id, letter.status, stats.pending, visitor)
+        imported: segops.ImportResult = await client.import_events("sales.csv", on_progress=show)
+        print(imported.stored)
+    other: AsyncSegOpsClient = AsyncSegOpsClient.of(options)
+    await other.start()
+    try:
+        await other.shutdown()
+    except segops.WrongLoopError as error:
         print(error.hint)

@@ -24,6 +24,7 @@ DISTRIBUTIONS = {
 }
 """What a module is called where its distribution is called otherwise."""
 EXTRAS_OF = {
+    "segops_durable/aio": {"trio"},
     "segops_durable/events": {"fast"},
     "segops_durable/cli": {"cli"},
     "segops_durable/contrib/django": {"django"},
