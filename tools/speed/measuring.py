@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speed import jobs
+from speed import heartbeat, jobs
 from speed.isolation import isolated
 from speed.peers import NOWHERE, PEERS
 from speed.rows import claims
@@ -218,6 +218,12 @@ class Bench:
                 self._add("cpu", ours.cpu / (theirs.cpu + bare.cpu))
         for _ in self._rounds("steady load", 2):
             self._add("requests", self._job(jobs.steady, self._server.url, 1000, self._size.steady))
+
+        for _ in self._rounds("heartbeat of an event loop", 7):
+            seconds = self._size.steady / 2
+            without = self._job(heartbeat.longest_gaps, "nothing", 1000, seconds)
+            with_us = self._job(heartbeat.longest_gaps, "aio", 1000, seconds)
+            self._add("loop-gap", (with_us - without) * 1000)
 
     def _offline(self) -> float:
         return self._job(jobs.written_offline, _SETTLE_SECONDS, self._size.offline)
