@@ -1,9 +1,9 @@
 """The thread that stores what the tasks of all loops have tracked, those that wait in one commit.
 
-One thread, with a queue: `asyncio.to_thread` would have each event commit on one of up to 32 threads,
-which fight for the interpreter and for the disk. Measured on 2 cores, 1,000 tasks at once: 32 us an
-event, against 379; one after another, without a disk: 240 us, most of it for waking a thread and the
-loop, against 270.
+One thread, with a queue: `asyncio.to_thread` would have each event commit on one of up to 32
+threads, which fight for the interpreter and for the disk. Measured on 2 cores, 1,000 tasks at once:
+32 us an event, against 379; one after another, without a disk: 240 us, most of it for waking a
+thread and the loop, against 270.
 """
 
 from __future__ import annotations

@@ -203,7 +203,8 @@ class SegOpsClient(Tracking, Administration):
         """
         self._check_open()
         check_timeout(timeout)
-        warn_of_loop("SegOpsClient.flush()")
+        if self._waits:
+            warn_of_loop("SegOpsClient.flush()")
         return self._delivery.current.flushing.flush(timeout)
 
     def shutdown(self, timeout: float | None = None) -> FlushResult:

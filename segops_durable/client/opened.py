@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 class Opened:
-    """A client's parts, and that it is open."""
+    """A client's parts, and that it is open.
+
+    `_waits` says that its calls wait for a disk or a network.
+    """
+
+    _waits = True
 
     _options: Options
     _closing: Closing

@@ -31,6 +31,8 @@ class MemoryClient(SegOpsClient):
         ConfigurationError: As for `SegOpsClient`.
     """
 
+    _waits = False
+
     def _start(self, options: Options) -> None:
         self._options = options
         self._clock = Clock()

@@ -12,6 +12,7 @@ import trio
 
 from segops_durable import BlockedLoopWarning, SegOpsClient
 from segops_durable.client import loop_warning
+from segops_durable.testing import MemoryClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,11 @@ def test_elsewhere_nobody_is_warned(make_client: Make, told: Any) -> None:
 
     asyncio.run(main())
     trio.run(trio.to_thread.run_sync, make_client)
+    assert told == []
+
+
+def test_of_a_client_in_memory_which_waits_for_nothing_nobody_is_warned(told: Any) -> None:
+    run("asyncio", lambda: MemoryClient("https://segops.test", "sk_test").flush())
     assert told == []
 
 
