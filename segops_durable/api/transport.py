@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.api.verdicts import Meaning, Verdict, judge_batch
@@ -13,28 +13,10 @@ if TYPE_CHECKING:
 
     from segops_durable.api.exchange import Exchange
     from segops_durable.api.handshake import Handshake
+    from segops_durable.api.observing import Watch
+    from segops_durable.api.sendable import Sendable
 
 BATCH_PATH = "/api/ingestion/track/batch/"
-
-
-class Sendable(Protocol):
-    """What a transport needs of a batch."""
-
-    @property
-    def rows(self) -> tuple[object, ...]:
-        """The events; they are counted only."""
-
-    @property
-    def body(self) -> bytes:
-        """The request's body."""
-
-    @property
-    def key(self) -> str:
-        """The ``Idempotency-Key``."""
-
-    @property
-    def sent_as(self) -> str:
-        """Whose events these are, under a public key."""
 
 
 class Transport:
@@ -45,6 +27,9 @@ class Transport:
         api_key: The secret key; for a public one give a `handshake`.
         handshake: Where tokens come from, under a public key.
         is_whole: Says whether a batch still is what is on disk; asked before each request.
+
+    Attributes:
+        watch: Looks on at each request; None for nobody.
     """
 
     def __init__(
@@ -54,6 +39,7 @@ class Transport:
         handshake: Handshake | None,
         is_whole: Callable[[Any], bool],
     ) -> None:
+        self.watch: Watch | None = None
         self._is_whole = is_whole
         self._exchange = exchange
         self._auth = HeaderAuth("ApiKey", api_key)
@@ -72,6 +58,9 @@ class Transport:
         help, or is forbidden, it is this user's affair; the key itself was accepted. Once
         something of the batch was erased no further request names anybody who is in it.
         """
+        return self._send(batch) if self.watch is None else self.watch.send(batch, self._send)
+
+    def _send(self, batch: Sendable) -> Verdict:
         self._exchange.is_wanted = lambda: self._is_whole(batch)
         if self._handshake is None:
             return self._post(batch, self._auth)

@@ -36,6 +36,8 @@ class Intake:
     Attributes:
         largest: Bytes of an encoded event at most.
         is_screened: Whether `before_store` sees the events, and may put anything in them.
+        before_append: Called with encoded events before they are stored; it must not raise.
+            Defaults to nobody.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Intake:
         self.is_screened: bool = self._screening.is_on
         self._is_failure_told = False
         self.largest = max_event_bytes
+        self.before_append: Callable[[Sequence[bytes]], object] | None = None
         self._patience = patience
 
     def store(
@@ -154,6 +157,8 @@ class Intake:
     ) -> None:
         """Store events that are encoded already, for a person; otherwise as `store`."""
         identity = NO_IDENTITY if person is None else person.identity
+        if self.before_append is not None:
+            self.before_append(encoded)
         append = self._outbox.commit.append
         try:
             append(encoded, identity, moments, checkpoint)

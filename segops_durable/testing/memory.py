@@ -1,4 +1,4 @@
-"""What a client stores into and delivers by, in memory: without a file, a thread or a network.
+"""What a client stores into, in memory: without a file.
 
 What it says of events and of arguments is said by the same code as in a real client: here is
 only where they end up.
@@ -11,8 +11,6 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from segops_durable.client import check_timeout
-from segops_durable.delivery import FlushResult, State
 from segops_durable.errors import ClosedError, QueueFullError
 from segops_durable.identity import NO_IDENTITY, identities_of, name_of
 from segops_durable.outbox import (
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from segops_durable.client import Options
-    from segops_durable.delivery import Reporter
-    from segops_durable.errors import SegOpsError
     from segops_durable.outbox import Checkpoint, DeadLetter
     from segops_durable.system.clock import Clock, Moment
 
@@ -227,76 +223,3 @@ class NoDeadLetters:
         """Remove none."""
         checked_ids(ids)
         return 0
-
-
-class MemoryDelivery:
-    """Has what waits accepted when it is asked to: at a flush, and where room is wanted.
-
-    Args:
-        outbox: What is delivered.
-        report: Where errors go.
-
-    Attributes:
-        current: The delivery of this process; this itself, as are the next ones.
-        handshake: None: no session is opened.
-        held: Nobody.
-        retry_at: Never: nothing fails.
-        state: What it says that it does.
-    """
-
-    def __init__(self, outbox: MemoryOutbox, report: Reporter) -> None:
-        self.current = self.sender = self.flusher = self.flushing = self
-        self.report: Reporter = report
-        self.handshake: None = None
-        self.held: tuple[str, ...] = ()
-        self.retry_at: None = None
-        self.state: State = State.IDLE
-        self._outbox = outbox
-
-    def flush(self, timeout: float | None) -> FlushResult:  # noqa: ARG002 - it takes no time
-        """Have all that waits accepted."""
-        return FlushResult(sent=self._outbox.accept(), pending=0, dead=0, blocked=False)
-
-    def notice(self, events: int) -> None:  # noqa: ARG002 - as many as there are
-        """Leave them, until somebody flushes."""
-        self.report.tell_postponed()
-
-    def make_room(self, timeout: float) -> bool:  # noqa: ARG002 - it takes no time
-        """Have all that waits accepted."""
-        self._outbox.accept()
-        return True
-
-    def postpone(self, error: SegOpsError) -> None:
-        """Have an error told of with the next events."""
-        self.report.postpone(error)
-
-    def use_key(self, api_key: str) -> None:
-        """Nothing is sent with it."""
-
-    def forget(self, name: str) -> None:
-        """Nothing of anybody is kept here."""
-
-
-class MemoryClosing:
-    """The end of a client in memory: one flush.
-
-    Args:
-        outbox: What is flushed, and closed.
-
-    Attributes:
-        has_begun: Whether calls are refused.
-    """
-
-    def __init__(self, outbox: MemoryOutbox) -> None:
-        self.has_begun: bool = False
-        self._outbox = outbox
-        self._result: FlushResult | None = None
-
-    def run(self, timeout: float | None = None) -> FlushResult:
-        """Come to the end; a second call returns what the first did."""
-        if self._result is None:
-            check_timeout(timeout)
-            self.has_begun = True
-            self._result = FlushResult(self._outbox.accept(), pending=0, dead=0, blocked=False)
-            self._outbox.is_closed = True
-        return self._result

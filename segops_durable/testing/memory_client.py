@@ -8,7 +8,8 @@ from segops_durable.client import SegOpsClient, intake_of, users_of
 from segops_durable.delivery import Reporter
 from segops_durable.system.clock import Clock
 from segops_durable.testing.events import Events
-from segops_durable.testing.memory import MemoryClosing, MemoryDelivery, MemoryOutbox
+from segops_durable.testing.memory import MemoryOutbox
+from segops_durable.testing.memory_delivery import MemoryClosing, MemoryDelivery
 
 if TYPE_CHECKING:
     from segops_durable.client import Options
