@@ -43,6 +43,11 @@ class Opened:
         loop, inner = await self._open()
         return await on_own_thread(loop, "segops-call", lambda: work(inner))
 
+    @property
+    def _inner(self) -> InnerClient | None:
+        """The client within; None before it is opened."""
+        return self._writers.inner
+
     def _is_home(self, loop: Loop) -> bool:
         return self._home is not None and self._home[1].native is loop.native
 

@@ -245,12 +245,15 @@ class Writers:
         pid = os.getpid()
         found = self._all.get(pid)
         if found is None:
-            opened = (
-                each.inner for each in list(self._all.values())[::-1] if each.inner is not None
-            )
             # two threads may come here at once; one of theirs is taken
-            found = self._all.setdefault(pid, Writer(self._options, next(opened, None)))
+            found = self._all.setdefault(pid, Writer(self._options, self.inner))
         return found
+
+    @property
+    def inner(self) -> InnerClient | None:
+        """The client within; None until this process, or a parent of it, has opened it."""
+        writers = list(self._all.values())[::-1]
+        return next((each.inner for each in writers if each.inner is not None), None)
 
     @property
     def is_used_here(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.events import make_event
@@ -37,7 +38,7 @@ class Draft:
         self._find = intake.whose(listener)
         self._encoded: list[bytes] = []
         self._moments: list[Moment] = []
-        self._later: list[tuple[list[Event], Moment]] = []
+        self._later: list[tuple[list[Event], Moment, Context]] = []
 
     def add(self, events: Sequence[Event | dict[str, Any]]) -> None:
         """Take events.
@@ -50,7 +51,7 @@ class Draft:
             self._take(*self._intake.encoded(self._intake.kept(events), now, None))
         else:
             kept = [copy_of(make_event(each)) for each in self._intake.kept(events)]
-            self._later.append((kept, now))
+            self._later.append((kept, now, copy_context()))
 
     def entry(self, checkpoint: Checkpoint | None = None) -> Entry:
         """What is to be stored; this may read the disk.
@@ -65,11 +66,13 @@ class Draft:
         identity = NO_IDENTITY
         if self._find is not None:
             identity, anonymous_id = self._find()
-            for events, now in self._later:
-                self._take(*self._intake.encoded(events, now, anonymous_id))
+            for events, now, context in self._later:
+                context.run(self._take, *self._intake.encoded(events, now, anonymous_id))
             self._later = []
         return Entry(self._encoded, identity, self._moments, checkpoint)
 
     def _take(self, encoded: list[bytes], moments: list[Moment]) -> None:
+        if self._intake.before_append is not None:
+            self._intake.before_append(encoded)
         self._encoded += encoded
         self._moments += moments

@@ -36,8 +36,8 @@ class Intake:
     Attributes:
         largest: Bytes of an encoded event at most.
         is_screened: Whether `before_store` sees the events, and may put anything in them.
-        before_append: Called with encoded events before they are stored; it must not raise.
-            Defaults to nobody.
+        before_append: Called with encoded events before they are stored, with the context
+            variables of whoever tracks them; it must not raise. Defaults to nobody.
     """
 
     def __init__(

@@ -11,6 +11,8 @@ from opentelemetry.trace import get_tracer
 
 from segops_durable._version import __version__
 from segops_durable.api import Watch
+from segops_durable.client import SegOpsClient
+from segops_durable.errors import ConfigurationError
 from segops_durable.otel.origins import Origins
 from segops_durable.otel.sends import Measures, Sends
 from segops_durable.otel.standing import Standing
@@ -19,13 +21,13 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    from segops_durable.client import SegOpsClient
+    from segops_durable.aio import AsyncSegOpsClient
 
 _NAME = "segops_durable"
 
 
 def instrument(
-    client: SegOpsClient,
+    client: SegOpsClient | AsyncSegOpsClient,
     *,
     trace: bool = False,
     meter_provider: MeterProvider | None = None,
@@ -37,20 +39,31 @@ def instrument(
     or is of an event. What goes wrong in an SDK is logged once, and ends no round of sending.
 
     Args:
-        client: The client.
+        client: The client; an asynchronous one has to be started before.
         trace: Link the span of each request to the spans that were current when its events were
             tracked. These are known to this process alone, of the 10,000 events that were tracked
             last, and until it ends. Defaults to False.
         meter_provider: What makes the meter. Defaults to the global one.
         tracer_provider: What makes the tracer. Defaults to the global one.
+
+    Raises:
+        ConfigurationError: It is an asynchronous client that is not started.
     """
+    # what a loop's client stores and sends by is a client of this kind within it
+    opened = client if isinstance(client, SegOpsClient) else client._inner  # noqa: SLF001 - of our own package, as below
+    if opened is None:
+        raise ConfigurationError(
+            "the client cannot be measured before it is started",
+            field="client",
+            hint="await client.start(), then instrument(client)",
+        )
     instruments = _instruments_of(meter_provider)
     tracer = get_tracer(_NAME, __version__, tracer_provider)
     origins = Origins() if trace else None
-    options = client._options  # noqa: SLF001 - of our own package, as below
+    options = opened._options  # noqa: SLF001
     sends = Sends(options.api_url, instruments.measures, tracer, origins)
-    client._look_on(Watch(sends), None if origins is None else origins.remember)  # noqa: SLF001
-    instruments.standing.add(client, str(options.outbox_path))
+    opened._look_on(Watch(sends), None if origins is None else origins.remember)  # noqa: SLF001
+    instruments.standing.add(opened, str(options.outbox_path))
 
 
 class _Instruments:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from segops_durable import SegOpsClient
+    from segops_durable.aio import AsyncSegOpsClient
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Seen:
         self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.tracer = self.tracers.get_tracer("the application's")
 
-    def instrument(self, client: SegOpsClient, *, trace: bool = False) -> None:
+    def instrument(self, client: SegOpsClient | AsyncSegOpsClient, *, trace: bool = False) -> None:
         instrument(client, trace=trace, meter_provider=self.meters, tracer_provider=self.tracers)
 
     def points(self, name: str) -> list[Any]:
