@@ -14,6 +14,8 @@
 - `decisions` says what an outcome leads to; it is pure, and so a table can show it.
 - `patience` says which events have waited long enough to be sent in a batch that is not full,
   `backoff` and `pace` how long to wait, and how fast to send.
+- `place` is that of the one process that sends, where it hears the others; `knocking` is what they
+  tell it, and takes the place of one that hears nothing.
 - `housekeeping` looks after the file between the rounds, `reporting` is where errors go,
   `sender_note` tells other processes, and `status` has the words for all of it.
 """
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from segops_durable.delivery.flusher import Flusher
     from segops_durable.delivery.flushing import Flushing
     from segops_durable.delivery.housekeeping import Housekeeping
+    from segops_durable.delivery.knocking import knock_once
     from segops_durable.delivery.reporting import Reporter
     from segops_durable.delivery.sender import Sender
 else:
@@ -39,6 +42,7 @@ else:
             "segops_durable.delivery.flusher": "Flusher",
             "segops_durable.delivery.flushing": "Flushing",
             "segops_durable.delivery.housekeeping": "Housekeeping",
+            "segops_durable.delivery.knocking": "knock_once",
             "segops_durable.delivery.reporting": "Reporter",
             "segops_durable.delivery.sender": "Sender",
         },
@@ -54,4 +58,5 @@ __all__ = [
     "Sender",
     "State",
     "Stats",
+    "knock_once",
 ]
