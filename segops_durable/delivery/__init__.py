@@ -16,6 +16,7 @@
   `backoff` and `pace` how long to wait, and how fast to send.
 - `place` is that of the one process that sends, where it hears the others; `knocking` is what they
   tell it, and takes the place of one that hears nothing.
+- `explaining` asks SegOps why it skipped events of a batch.
 - `housekeeping` looks after the file between the rounds, `reporting` is where errors go,
   `sender_note` tells other processes, and `status` has the words for all of it.
 """
@@ -29,6 +30,7 @@ from segops_durable.delivery.status import FlushResult, State, Stats
 from segops_durable.system.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from segops_durable.delivery.explaining import Explaining, Explanation
     from segops_durable.delivery.flusher import Flusher
     from segops_durable.delivery.flushing import Flushing
     from segops_durable.delivery.housekeeping import Housekeeping
@@ -39,6 +41,7 @@ else:
     __getattr__, __dir__ = on_demand(
         __name__,
         {
+            "segops_durable.delivery.explaining": "Explaining Explanation",
             "segops_durable.delivery.flusher": "Flusher",
             "segops_durable.delivery.flushing": "Flushing",
             "segops_durable.delivery.housekeeping": "Housekeeping",
@@ -49,6 +52,8 @@ else:
     )
 
 __all__ = [
+    "Explaining",
+    "Explanation",
     "FlushResult",
     "Flusher",
     "Flushing",

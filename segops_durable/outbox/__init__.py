@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from segops_durable.outbox.records.batch import Batch, Settlement, Take, Taken
     from segops_durable.outbox.records.letters import Cause, DeadLetter, Letter, read_event
     from segops_durable.outbox.records.rows import Checkpoint, Entry, Row
+    from segops_durable.outbox.skipped import SkippedBatch
     from segops_durable.outbox.store.event_queue import Durability
     from segops_durable.outbox.store.gate import LOCK_TIMEOUT
     from segops_durable.outbox.store.recognizing import is_unused, refuse_damaged, refuse_stranger
@@ -63,6 +64,7 @@ else:
             "segops_durable.outbox.records.letters": "Cause DeadLetter Letter read_event",
             "segops_durable.outbox.records.batch": "Batch Settlement Take Taken",
             "segops_durable.outbox.records.rows": "Checkpoint Entry Row",
+            "segops_durable.outbox.skipped": "SkippedBatch",
             "segops_durable.outbox.waiting": "Counts",
             "segops_durable.outbox.store.event_queue": "Durability",
             "segops_durable.outbox.store.gate": "LOCK_TIMEOUT",
@@ -92,6 +94,7 @@ __all__ = [
     "Place",
     "Row",
     "Settlement",
+    "SkippedBatch",
     "Take",
     "Taken",
     "check_database",
