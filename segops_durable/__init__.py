@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         open_sources,
     )
     from segops_durable.outbox import Cause, DeadLetter, Durability
+    from segops_durable.own_database import OutboxIn, outbox_in
 else:
     __getattr__, __dir__ = on_demand(
         __name__,
@@ -92,6 +93,7 @@ else:
             "segops_durable.intake.imports": "Cast EventKind FieldMap FileOptions Importer "
             "ImportResult Mended Nan Prepared Progress Source TimeUnit open_sources",
             "segops_durable.outbox": "Cause DeadLetter Durability",
+            "segops_durable.own_database": "OutboxIn outbox_in",
         },
     )
 
@@ -132,6 +134,7 @@ __all__ = [
     "NoThreadError",
     "NotSegOpsError",
     "Options",
+    "OutboxIn",
     "Overflow",
     "PendingEventsError",
     "Prepared",
@@ -156,6 +159,7 @@ __all__ = [
     "WrongLoopError",
     "__version__",
     "open_sources",
+    "outbox_in",
     "sign_user_id",
     "verify_user_id",
 ]

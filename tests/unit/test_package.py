@@ -48,6 +48,7 @@ def test_the_public_names_are_pinned() -> None:
         "NoThreadError",
         "NotSegOpsError",
         "Options",
+        "OutboxIn",
         "Overflow",
         "PendingEventsError",
         "Prepared",
@@ -72,6 +73,7 @@ def test_the_public_names_are_pinned() -> None:
         "WrongLoopError",
         "__version__",
         "open_sources",
+        "outbox_in",
         "sign_user_id",
         "verify_user_id",
     ]
