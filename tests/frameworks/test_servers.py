@@ -1,4 +1,4 @@
-"""Servers of WSGI: what a page has sold is on disk when its visitor has the answer."""
+"""Servers: what a page has sold is on disk when its visitor has the answer."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ SERVERS = {
     "gunicorn": ("gunicorn", "--workers", "3", "flask_app:app", "--bind"),
     "gunicorn, preloaded": ("gunicorn", "--workers", "3", "--preload", "flask_app:app", "--bind"),
     "gunicorn, threads": ("gunicorn", "--threads", "4", "flask_app:app", "--bind"),
+    "uvicorn": ("uvicorn", "fastapi_app:app", "--port"),
+    "uvicorn, workers": ("uvicorn", "--workers", "2", "fastapi_app:app", "--port"),
     "uwsgi": (
         *("uwsgi", "--master", "--die-on-term", "--processes", "3", "--lazy-apps"),
         *("--enable-threads", "-H", sys.prefix, "--module", "flask_app:app", "--http-socket"),
@@ -40,7 +42,8 @@ def articles(sandbox: Sandbox) -> list[str]:
 def test_what_a_visitor_was_told_is_sold_arrives_once(
     sandbox: Sandbox, programs: Programs, port: int, server: str
 ) -> None:
-    address = str(port) if server.startswith("flask") else f"127.0.0.1:{port}"
+    takes_port = server.startswith(("flask", "uvicorn"))
+    address = str(port) if takes_port else f"127.0.0.1:{port}"
     wanted = [f"a{n:02}" for n in range(30)]
     with programs.started(*SERVERS[server], address):
         for article in wanted:
