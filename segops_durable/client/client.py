@@ -131,7 +131,7 @@ class SegOpsClient(Tracking, Administration):
         self._start(Options(**given))
 
     @classmethod
-    def from_env(cls, **overrides: Any) -> SegOpsClient:  # noqa: ANN401 - Options checks each
+    def from_env(cls, **overrides: Any) -> Self:  # noqa: ANN401 - Options checks each
         """Make a client of ``SEGOPS_API_URL``, ``SEGOPS_API_KEY``, ``SEGOPS_QUEUE_PATH``, ….
 
         Args:

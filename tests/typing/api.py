@@ -6,6 +6,8 @@ from datetime import datetime, timezone
 
 import segops_durable as segops
 from segops_durable.aio import AsyncSegOpsClient
+from segops_durable.otel import instrument
+from segops_durable.testing import Events, MemoryClient
 
 
 def server() -> None:
@@ -144,3 +146,18 @@ async def tasks(options: segops.Options) -> None:
         await other.shutdown()
     except segops.WrongLoopError as error:
         print(error.hint)
+
+
+def measured(client: segops.SegOpsClient, other: AsyncSegOpsClient) -> None:
+    instrument(client, trace=True)
+    instrument(other, meter_provider=None, tracer_provider=None)
+
+
+def tested() -> None:
+    client: segops.SegOpsClient = MemoryClient("https://api.segops.ai", "sk_test", batch_size=5)
+    with MemoryClient.from_env(overflow="block") as other:
+        print(other.flush().ok, client)
+    memory = MemoryClient("https://api.segops.ai", "sk_test")
+    events: Events = memory.events.by_type("order_placed").by_user("u")
+    first: str = events.wait_for(1, timeout=2.5)[0]["user_id"]
+    print(first, events[1:], events.payloads, events == [segops.Event("u", "order_placed")])

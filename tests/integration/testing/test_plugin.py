@@ -112,6 +112,7 @@ def test_a_failure_says_what_came_and_what_did_not(pytester: pytest.Pytester) ->
     result.stdout.no_fnmatch_line("*raise AssertionError*")  # of the kit no line is shown
 
 
+@pytest.mark.long
 def test_the_workers_of_xdist_do_not_meet(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import pytest
