@@ -11,7 +11,6 @@ from segops_durable import SegOpsClient, SegOpsError
 from segops_durable.client.options import Options
 from segops_durable.client.wiring import delivery_of, intake_of, users_of
 from segops_durable.outbox import Outbox
-from segops_durable.sandbox import Sandbox
 from support.clock import MovableClock
 from support.rig import Rig
 
@@ -19,16 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from segops_durable.sandbox import Sandbox
+
 
 @pytest.fixture
 def wait_until() -> Callable[[Callable[[], object]], None]:
     """Waits for what another thread or process does to become visible, 60 seconds at most."""
 
-    def wait(happened: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
+    def wait(happened: Callable[[], object], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
         look_again = threading.Event()
         while not happened():
-            assert time.monotonic() < deadline, "it did not happen in 60 seconds"
+            assert time.monotonic() < deadline, f"it did not happen in {seconds} seconds"
             look_again.wait(0.01)
 
     return wait
@@ -41,9 +42,8 @@ def _only_this_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
+def sandbox(segops_sandbox: Sandbox) -> Sandbox:
+    return segops_sandbox
 
 
 @pytest.fixture

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+DOCS = Path(__file__).parent / "docs" / "mkdocs.yml"
+"""The pages; they are built into `.site`."""
+
 
 def commands_of_checks(python: str) -> dict[str, list[str]]:
     """Say how each check is run, by its name.
@@ -17,4 +20,5 @@ def commands_of_checks(python: str) -> dict[str, list[str]]:
         "types": [python, "-m", "mypy"],
         "public-types": [python, str(Path(__file__).with_name("public_types.py"))],
         "imports": [str(Path(python).with_name("lint-imports")), "--no-cache"],
+        "docs": [python, "-m", "mkdocs", "build", "--quiet", "--strict", "-f", str(DOCS)],
     }

@@ -11,7 +11,9 @@ A batch goes through these rooms, and comes back as a `Verdict`:
 4. `verdicts` judges it, without any state; `retry_after` reads how long to wait. Where there was
    none, `trouble` says why in a sentence.
 
-Nothing here knows the outbox: a batch is whatever has the form of `transport.Sendable`.
+An application may have each request looked on at (`observing`).
+
+Nothing here knows the outbox: a batch is whatever is `Sendable`.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from __future__ import annotations
 from segops_durable.api.exchange import Exchange
 from segops_durable.api.handshake import SESSION_PATH, Handshake
 from segops_durable.api.header_auth import HeaderAuth
+from segops_durable.api.observing import Observer, Watch
 from segops_durable.api.pacing import Pacer
 from segops_durable.api.retry_after import http_date, retry_after_seconds
+from segops_durable.api.sendable import Sendable
 from segops_durable.api.transport import BATCH_PATH, Transport
 from segops_durable.api.verdicts import Answer, Meaning, Verdict, judge_failure
 
@@ -32,9 +36,12 @@ __all__ = [
     "Handshake",
     "HeaderAuth",
     "Meaning",
+    "Observer",
     "Pacer",
+    "Sendable",
     "Transport",
     "Verdict",
+    "Watch",
     "http_date",
     "judge_failure",
     "retry_after_seconds",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.api.verdicts import Meaning, Verdict, judge_batch
@@ -13,28 +13,10 @@ if TYPE_CHECKING:
 
     from segops_durable.api.exchange import Exchange
     from segops_durable.api.handshake import Handshake
+    from segops_durable.api.observing import Watch
+    from segops_durable.api.sendable import Sendable
 
 BATCH_PATH = "/api/ingestion/track/batch/"
-
-
-class Sendable(Protocol):
-    """What a transport needs of a batch."""
-
-    @property
-    def rows(self) -> Sized:
-        """The events; they are counted only."""
-
-    @property
-    def body(self) -> bytes:
-        """The request's body."""
-
-    @property
-    def key(self) -> str:
-        """The ``Idempotency-Key``."""
-
-    @property
-    def sent_as(self) -> str:
-        """Whose events these are, under a public key."""
 
 
 class Transport:
@@ -48,6 +30,7 @@ class Transport:
 
     Attributes:
         meanwhile: Called while an answer is awaited; it must not raise.
+        watch: Looks on at each request; None for nobody.
     """
 
     def __init__(
@@ -57,6 +40,7 @@ class Transport:
         handshake: Handshake | None,
         is_whole: Callable[[Any], bool],
     ) -> None:
+        self.watch: Watch | None = None
         self._is_whole = is_whole
         self._exchange = exchange
         self._auth = HeaderAuth("ApiKey", api_key)
@@ -76,6 +60,9 @@ class Transport:
         help, or is forbidden, it is this user's affair; the key itself was accepted. Once
         something of the batch was erased no further request names anybody who is in it.
         """
+        return self._send(batch) if self.watch is None else self.watch.send(batch, self._send)
+
+    def _send(self, batch: Sendable) -> Verdict:
         self._exchange.is_wanted = lambda: self._is_whole(batch)
         if self._handshake is None:
             return self._post(batch, self._auth)

@@ -12,6 +12,7 @@ import click
 from segops_durable.cli.command import tell
 from segops_durable.cli.elsewhere import leftovers, tell_of_leftovers
 from segops_durable.client import intake_of, open_outbox, users_of
+from segops_durable.delivery import knock_once
 from segops_durable.outbox import (
     Outbox,
     check_database,
@@ -105,8 +106,17 @@ def opened_outbox(configuration: Configuration, *, mends: bool = False) -> Itera
 class _Alone:
     """The listener of a command: another process sends, at any rate a later one."""
 
+    def __init__(self, outbox: Outbox, batch_size: int) -> None:
+        self._outbox = outbox
+        self._batch_size = batch_size
+        self._untold = 0
+
     def notice(self, events: int) -> None:
-        """Nobody has to be woken: whoever sends looks into the outbox."""
+        """Whoever sends looks into the outbox by itself, and sooner if a batch's worth has come."""
+        self._untold += events
+        if self._untold >= self._batch_size:
+            self._untold = 0
+            knock_once(self._outbox)
 
     def make_room(self, timeout: float) -> bool:
         """Wait a moment; another process may be sending."""
@@ -126,7 +136,7 @@ def workspace(configuration: Configuration) -> Iterator[Workspace]:
     outbox = open_outbox(options, options.outbox_path, clock)
     intake = intake_of(options, outbox, users_of(options, outbox), clock)
     try:
-        yield Workspace(outbox, intake, _Alone(), clock, options)
+        yield Workspace(outbox, intake, _Alone(outbox, options.batch_size), clock, options)
     finally:
         tell(outbox.pop_incidents())
         outbox.incidents_are_told()

@@ -8,16 +8,18 @@
 - `opening`: what the first client loads, so that importing the package need not.
 - `wiring`: where options become parts. `delivery` is those that send, told things together.
 - `forks`: what a fork does. `per_process` has a child make a delivery of its own.
-- `closing`: how a client ends.
+- `closing`: how a client ends. `loop_warning`: that it is used where nothing may wait.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from segops_durable.client.checks import checked_path, masked
+from segops_durable.client.checks import check_timeout, checked_path, masked
 from segops_durable.client.client import SegOpsClient
+from segops_durable.client.loop_warning import BlockedLoopWarning
 from segops_durable.client.options import MAX_BATCH_SIZE, Options, Overflow
+from segops_durable.client.tracking import CHUNK_ROWS, as_checkpoint
 from segops_durable.system.on_demand import on_demand
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         check_required,
         environment_settings,
         mistyped_variables,
+        options_from_env,
         settings_names,
     )
     from segops_durable.client.wiring import intake_of, open_outbox, users_of
@@ -34,24 +37,29 @@ else:
         __name__,
         {
             "segops_durable.client.environment": "REQUIRED check_required environment_settings "
-            "mistyped_variables settings_names",
+            "mistyped_variables options_from_env settings_names",
             "segops_durable.client.wiring": "intake_of open_outbox users_of",
         },
     )
 
 __all__ = [
+    "CHUNK_ROWS",
     "MAX_BATCH_SIZE",
     "REQUIRED",
+    "BlockedLoopWarning",
     "Options",
     "Overflow",
     "SegOpsClient",
+    "as_checkpoint",
     "check_required",
+    "check_timeout",
     "checked_path",
     "environment_settings",
     "intake_of",
     "masked",
     "mistyped_variables",
     "open_outbox",
+    "options_from_env",
     "settings_names",
     "users_of",
 ]

@@ -11,6 +11,7 @@ from segops_durable.client import environment
 from segops_durable.client.administration import Administration
 from segops_durable.client.checks import check_timeout
 from segops_durable.client.closing import GRACE_SECONDS, Closing
+from segops_durable.client.loop_warning import warn_of_loop
 from segops_durable.client.options import Options, Overflow
 from segops_durable.client.tracking import Tracking
 from segops_durable.delivery import Stats
@@ -130,7 +131,7 @@ class SegOpsClient(Tracking, Administration):
         self._start(Options(**given))
 
     @classmethod
-    def from_env(cls, **overrides: Any) -> SegOpsClient:  # noqa: ANN401 - Options checks each
+    def from_env(cls, **overrides: Any) -> Self:  # noqa: ANN401 - Options checks each
         """Make a client of ``SEGOPS_API_URL``, ``SEGOPS_API_KEY``, ``SEGOPS_QUEUE_PATH``, ….
 
         Args:
@@ -143,7 +144,7 @@ class SegOpsClient(Tracking, Administration):
         return cls.of(environment.options_from_env(**overrides))
 
     @classmethod
-    def of(cls, options: Options) -> SegOpsClient:
+    def of(cls, options: Options) -> Self:
         """Make a client of `Options`, which are checked already.
 
         Args:
@@ -157,6 +158,7 @@ class SegOpsClient(Tracking, Administration):
         return client
 
     def _start(self, options: Options) -> None:
+        warn_of_loop("SegOpsClient()")
         # all that keeps an event is loaded here, and not with the package, nor when it is needed
         with loading():
             from segops_durable.client import opening  # noqa: PLC0415 - see above
@@ -201,6 +203,8 @@ class SegOpsClient(Tracking, Administration):
         """
         self._check_open()
         check_timeout(timeout)
+        if self._waits:
+            warn_of_loop("SegOpsClient.flush()")
         return self._delivery.current.flushing.flush(timeout)
 
     def shutdown(self, timeout: float | None = None) -> FlushResult:

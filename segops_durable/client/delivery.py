@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from segops_durable.api import Exchange, Handshake, Transport
+    from segops_durable.api import Exchange, Handshake, Transport, Watch
     from segops_durable.delivery import Flusher, Flushing, Reporter, Sender
     from segops_durable.errors import SegOpsError
 
@@ -57,6 +57,11 @@ class Delivery:
     def postpone(self, error: SegOpsError) -> None:
         """Have an error told of on the sending thread."""
         self.report.postpone(error)
+
+    def look_on(self, watch: Watch | None) -> None:
+        """Have each request looked on at, from now on."""
+        for each in self._transports:
+            each.watch = watch
 
     def use_key(self, api_key: str) -> None:
         """Deliver with this key from now on, and try at once."""

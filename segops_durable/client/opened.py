@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from segops_durable.errors import ClosedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from segops_durable.api import Watch
     from segops_durable.client.closing import Closing
     from segops_durable.client.options import Options
     from segops_durable.client.per_process import PerProcessDelivery
@@ -16,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class Opened:
-    """A client's parts, and that it is open."""
+    """A client's parts, and that it is open.
+
+    `_waits` says that its calls wait for a disk or a network.
+    """
+
+    _waits = True
 
     _options: Options
     _closing: Closing
@@ -24,6 +32,13 @@ class Opened:
     _outbox: Outbox
     _intake: Intake
     _delivery: PerProcessDelivery
+
+    def _look_on(
+        self, watch: Watch, before_append: Callable[[Sequence[bytes]], object] | None
+    ) -> None:
+        """Have each request looked on at, from now on, and each event before it is stored."""
+        self._delivery.look_on(watch)
+        self._intake.before_append = before_append
 
     def _check_open(self) -> None:
         if self._closing.has_begun:

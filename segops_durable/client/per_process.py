@@ -15,6 +15,7 @@ from segops_durable.client.wiring import delivery_of
 from segops_durable.system.locks import BoundedLock
 
 if TYPE_CHECKING:
+    from segops_durable.api import Watch
     from segops_durable.client.delivery import Delivery
     from segops_durable.client.options import Options
     from segops_durable.identity import Users
@@ -48,6 +49,7 @@ class PerProcessDelivery:
         self._waking = _lock()
         self._is_asleep = False  # true in a child of a fork, until it uses the client
         self._has_let_go = False
+        self._watch: Watch | None = None
         # Kept in a child until it ends, neither closed nor collected. The connections close
         # behind locks: of urllib3's pool (its finalizer too), and of a response's reader. If the
         # parent's sending thread held one at the fork, nobody is left to give it back, and the
@@ -84,11 +86,22 @@ class PerProcessDelivery:
             self._delivery.flusher.start(is_first=False)
         return self._delivery
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether this is a child of a fork that has not used the client."""
+        return self._is_asleep
+
+    def look_on(self, watch: Watch) -> None:
+        """Have each request looked on at, in this process and in its children."""
+        self._watch = watch
+        self._delivery.look_on(watch)
+
     def _wake(self) -> None:
         if self._is_asleep:
             self._delivery.after_fork_in_child()
             self._inherited.append(self._delivery)
             self._delivery = delivery_of(self.options, self._outbox, self._users, self._clock)
+            self._delivery.look_on(self._watch)
             self.process_id = os.getpid()
             # a signal handler may raise before the thread is started: the next event starts it
             self._delivery.flusher.want()

@@ -107,7 +107,7 @@ class Tracking(Opened):
         if not isinstance(events, Iterable):
             raise InvalidEventError("events", "must be an iterable of events", events)
         if checkpoint is not None:
-            place = _as_checkpoint(checkpoint)
+            place = as_checkpoint(checkpoint)
             return self._store([_as_it_is_now(event) for event in events], place)
         stored = 0
         largest = min(CHUNK_ROWS, self._options.max_queue_events or CHUNK_ROWS)
@@ -277,7 +277,12 @@ def _as_it_is_now(event: Event | Mapping[str, Any]) -> Event | dict[str, Any]:
     return event.copy() if type(event) is dict else make_event(event)
 
 
-def _as_checkpoint(given: object) -> Checkpoint:
+def as_checkpoint(given: object) -> Checkpoint:
+    """What was given to `track_many` as its checkpoint.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
     try:
         return outbox.Checkpoint(*given)  # type: ignore[misc]  # whatever was given
     except TypeError:

@@ -14,6 +14,9 @@
 - `decisions` says what an outcome leads to; it is pure, and so a table can show it.
 - `patience` says which events have waited long enough to be sent in a batch that is not full,
   `backoff` and `pace` how long to wait, and how fast to send.
+- `place` is that of the one process that sends, where it hears the others; `knocking` is what they
+  tell it, and takes the place of one that hears nothing.
+- `explaining` asks SegOps why it skipped events of a batch.
 - `housekeeping` looks after the file between the rounds, `reporting` is where errors go,
   `sender_note` tells other processes, and `status` has the words for all of it.
 """
@@ -27,24 +30,30 @@ from segops_durable.delivery.status import FlushResult, State, Stats
 from segops_durable.system.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from segops_durable.delivery.explaining import Explaining, Explanation
     from segops_durable.delivery.flusher import Flusher
     from segops_durable.delivery.flushing import Flushing
     from segops_durable.delivery.housekeeping import Housekeeping
+    from segops_durable.delivery.knocking import knock_once
     from segops_durable.delivery.reporting import Reporter
     from segops_durable.delivery.sender import Sender
 else:
     __getattr__, __dir__ = on_demand(
         __name__,
         {
+            "segops_durable.delivery.explaining": "Explaining Explanation",
             "segops_durable.delivery.flusher": "Flusher",
             "segops_durable.delivery.flushing": "Flushing",
             "segops_durable.delivery.housekeeping": "Housekeeping",
+            "segops_durable.delivery.knocking": "knock_once",
             "segops_durable.delivery.reporting": "Reporter",
             "segops_durable.delivery.sender": "Sender",
         },
     )
 
 __all__ = [
+    "Explaining",
+    "Explanation",
     "FlushResult",
     "Flusher",
     "Flushing",
@@ -54,4 +63,5 @@ __all__ = [
     "Sender",
     "State",
     "Stats",
+    "knock_once",
 ]

@@ -160,6 +160,12 @@ class Agenda:
             withdrawals=self.round.withdrawals,
         )
 
+    def retries_of(self, batch: Batch, *, is_outage: bool) -> int:
+        """How often a batch is tried again at once: not in an outage, and a suspect is not."""
+        is_first_failure = not is_outage and batch.key not in self.suspects
+        is_retried = self.round.is_asked_for or is_first_failure
+        return self._pace.max_retries if is_retried else 0
+
     def heed(self, decision: Decision, outcome: Outcome) -> None:
         """Go by what was decided of an outcome's batch."""
         batch = outcome.batch

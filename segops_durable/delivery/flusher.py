@@ -1,9 +1,9 @@
 """The one thread that sends.
 
 It wakes when a batch's worth of events waits, at the end of an interval (`patience`), and when
-somebody asks for a round (`flushing`). A *round* sends what waited when it began, or until
-something fails; after a failed round the next one waits, a little longer each time, and every
-event stays where it is: on disk.
+somebody asks for a round (`flushing`), here or in another process (`knocking`). A *round* sends
+what waited when it began, or until something fails; after a failed round the next one waits, a
+little longer each time, and every event stays where it is: on disk.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
+from segops_durable.delivery.knocking import FULL, OVER, ROOM, ROUND, WISHES, Knocking
 from segops_durable.delivery.patience import Patience
 from segops_durable.delivery.rounds import RoundRequests
 from segops_durable.delivery.sender_note import SenderNote
@@ -79,10 +80,11 @@ class Flusher:
         self._bell = Bell()
         self._tracked = count(1)
         self._counted = 0  # of `_tracked`, when the last round began
-        self._is_full = False  # a batch's worth has come since then
-        self._is_room_wanted = False  # somebody waits for room in a full queue
+        self._wishes: set[str] = set()  # for a round, since then: FULL, ROOM or OVER
         self._is_in_vain = False  # and no full batch was there to make it
         self._look_after_at = 0.0  # when the file is to be looked after again
+        self._knocking = Knocking(outbox, pace.flush_interval)
+        sender.place.on_knock = self.hear
         self.requests: RoundRequests = RoundRequests()
         self.note: SenderNote = SenderNote(outbox, report, lambda: self.state, clock)
         self._is_wanted = False  # a command stores events with no thread
@@ -147,20 +149,36 @@ class Flusher:
             first = first or last
         # once for each batch: a wake-up costs all writers
         if first <= self._pace.minimum <= last:
-            self._is_full = True
+            self._wishes.add(FULL)
             self._bell.ring()
         if not self.is_running and time.monotonic() >= self._start_again_at:
             self.start_if_wanted()
 
+    def hear(self, said: str) -> None:
+        """Hear of another process, which does not send, what `knocking` says."""
+        if said == ROUND:
+            self.requests.add()
+        elif said in WISHES:
+            self._wishes.add(said)
+        self._bell.ring()
+
     def request_round(self) -> int:
-        """Ask for a round now, whatever failed before; return the number of the request."""
+        """Ask for a round now, whatever failed before; return the number of the request.
+
+        Where another process sends, it is asked.
+        """
+        self._knocking.want(ROUND)
+        return self.try_again()
+
+    def try_again(self) -> int:
+        """Ask for a round as before, of this process alone: it may be the one that sends by now."""
         number = self.requests.add()
         self._bell.ring()
         return number
 
     def want_room(self) -> None:
         """Have what waits sent soon, whatever little it is, but no sooner than a pause ends."""
-        self._is_room_wanted = True
+        self._wishes.add(ROOM)
         self._bell.ring()
 
     def stop(self, timeout: float) -> bool:
@@ -192,18 +210,25 @@ class Flusher:
                     self._sender.give_back()
                 self._housekeeping.tell()  # of a file that was opened for a moment, too
             finally:  # or no other process could send until this one ends
-                self._outbox.sender_lock.release()
+                self._sender.place.give_up()
+                self._knocking.forget()
                 self.requests.tell()
 
     def _sleep(self) -> None:
         """Wait for the next round."""
+        while (look_in := self._knocking.remaining) is not None:
+            wait = self._sender.pause_seconds or self._patience.remaining
+            if self._clock.wait_for(self._bell, self._is_due, min(wait, look_in)):
+                return
+            if self._knocking.look() or wait <= look_in:
+                return
         wait = self._sender.pause_seconds or self._patience.remaining
         self._clock.wait_for(self._bell, self._is_due, wait)
 
     def _is_due(self) -> bool:
         if self._stop.is_set() or self.requests.look():
             return True
-        return (self._is_room_wanted or self._is_full) and not self._sender.pause_seconds
+        return bool(self._wishes) and not self._sender.pause_seconds
 
     def _guarded_round(self) -> None:
         """Run a round; whatever goes wrong is reported, and the thread lives on."""
@@ -211,7 +236,7 @@ class Flusher:
             self._guarded(self._whole_round)
             self._guarded(self._after_round)
         finally:
-            self.requests.answer()
+            self.requests.answer(is_standby=self._sender.state is State.STANDBY)
 
     def _guarded(self, part: Callable[[], None]) -> None:
         try:
@@ -223,8 +248,8 @@ class Flusher:
             self._report(_as_reported(error, self._outbox))
 
     def _whole_round(self) -> None:
-        is_room_wanted = self._is_room_wanted
-        self._is_full = self._is_room_wanted = False
+        wishes = frozenset(self._wishes)
+        self._wishes.difference_update(wishes)
         self._counted = next(self._tracked)
         is_asked_for = self.requests.look()  # perhaps only since the thread woke
         now = self._clock.monotonic()
@@ -232,8 +257,12 @@ class Flusher:
         if is_looked_after:
             self._housekeeping.before_round()
             self._look_after_at = now + _LOOK_AFTER_SECONDS
-        self._run_round(is_asked_for=is_asked_for, is_room_wanted=is_room_wanted)
-        if is_looked_after and self._sender.state is not State.STANDBY:
+        self._run_round(wishes, is_asked_for=is_asked_for)
+        if self._sender.state is State.STANDBY:
+            self._knocking.tell(wishes)
+            return
+        self._knocking.settle()
+        if is_looked_after:
             self._housekeeping.after_round(is_idle=self._sender.state is State.IDLE)
 
     def _after_round(self) -> None:
@@ -242,18 +271,21 @@ class Flusher:
         self.note.leave()
         self._sender.give_way()
 
-    def _run_round(self, *, is_asked_for: bool, is_room_wanted: bool) -> None:
+    def _run_round(self, wishes: frozenset[str], *, is_asked_for: bool) -> None:
         """Send what waits now, if it fills a batch, or its interval is over, or somebody asks."""
         now = self._clock.monotonic()
         newest = self._outbox.waiting.newest_id()
-        is_over = is_asked_for or not self._patience.remaining
+        over_before = 0 if is_asked_for else self._patience.over_up_to  # an interval ago
+        is_over = is_asked_for or OVER in wishes or not self._patience.remaining
         if is_over:
             self._patience.end(newest, now)
         small_up_to = self._patience.over_up_to
         has_sent = self._sender.run_round(small_up_to, is_asked_for=is_asked_for)
         if is_over:
+            if over_before and self._outbox.waiting.has_rows_up_to(over_before):
+                self._knocking.want(OVER)
             return
-        was_in_vain, self._is_in_vain = self._is_in_vain, is_room_wanted and not has_sent
+        was_in_vain, self._is_in_vain = self._is_in_vain, ROOM in wishes and not has_sent
         # the round before may have made room meanwhile: who still wants it has asked anew
         if was_in_vain and self._is_in_vain and not self._sender.pause_seconds:
             self._patience.end(newest, now)  # no batch is full: a small one makes room as well

@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from segops_durable.delivery.status import FlushResult, State
+from segops_durable.system.bell import Bell
 
 if TYPE_CHECKING:
     from segops_durable.delivery.flusher import Flusher
     from segops_durable.delivery.pace import Pace
     from segops_durable.delivery.sender import Sender
     from segops_durable.outbox import Counts, Outbox
-    from segops_durable.system.bell import Bell
 
 _POLL_SECONDS = 0.05
 _TELLING_SECONDS = 0.25
@@ -96,14 +96,15 @@ class Flushing:
         with self._flusher.requests.listening() as news:
             while self._outbox.waiting.has_rows_up_to(before.last_id):
                 left = deadline - time.monotonic()
-                is_standby = self._sender.state is State.STANDBY
-                is_over = self._flusher.requests.is_answered(request) and not is_standby
+                is_over = self._flusher.requests.is_fulfilled(request)
                 if is_over or left <= 0 or not self._flusher.is_running:
                     return
-                if is_standby:
-                    # the lock may be free by now: the round that finds it so is the one to wait for
-                    request = self._flusher.request_round()
-                elif timeout is None:
+                if self._flusher.requests.is_answered(request):
+                    # another process sends: the round that finds the place free is to be waited
+                    # for, but rounds in vain must not follow each other without a pause
+                    Bell().wait(min(left, _POLL_SECONDS))
+                    request = self._flusher.try_again()
+                elif timeout is None and self._sender.state is not State.STANDBY:
                     deadline = time.monotonic() + patience
                 # another process's progress rings no bell here, so look again soon
                 news.wait(min(left, _POLL_SECONDS))

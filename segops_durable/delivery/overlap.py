@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 from segops_durable.errors import SegOpsError
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterator, Sequence
 
     from segops_durable.delivery.agenda import Agenda
     from segops_durable.delivery.lanes import Lanes, Made
     from segops_durable.delivery.outcome import Outcome
+    from segops_durable.delivery.place import Place
     from segops_durable.delivery.settling import Settling
     from segops_durable.outbox import Batch, Take, Taken
 
@@ -47,7 +47,7 @@ class Overlap:
         agenda: What is sent next.
         settling: Takes batches.
         decider: Decides what becomes of them.
-        stop: Ends a round.
+        place: Ends a round, where it is lost.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class Overlap:
         agenda: Agenda,
         settling: Settling,
         decider: Decider,
-        stop: threading.Event,
+        place: Place,
     ) -> None:
         self._lanes = lanes
         self._agenda = agenda
         self._settling = settling
         self._decider = decider
-        self._stop = stop
+        self._place = place
 
     def run(self, taken: Taken) -> bool:
         """Send what was taken, and what follows; say whether nothing was left to try.
@@ -107,7 +107,7 @@ class Overlap:
                 waiting.append(self._settling.take(take))
             each = waiting.popleft()
             self._decider.tell_damaged(each)
-            if self._stop.is_set():
+            if self._place.must_end:
                 for left in (each, *waiting):
                     if left.batch is not None:
                         self._settling.leave(left.batch)

@@ -24,6 +24,7 @@ class RoundRequests:
         self._unseen: deque[int] = deque()  # by the thread that runs the rounds
         self._newest = 0  # of those that it has seen
         self._answered = 0  # the newest that a whole round has answered
+        self._fulfilled = 0  # likewise, by a round of the process that sends
         self._listeners: list[Bell] = []
 
     def add(self) -> int:
@@ -35,6 +36,10 @@ class RoundRequests:
     def is_answered(self, request: int) -> bool:
         """Whether a whole round was run since that request."""
         return self._answered >= request
+
+    def is_fulfilled(self, request: int) -> bool:
+        """Whether one was in which this process was the sender."""
+        return self._fulfilled >= request
 
     @contextmanager
     def listening(self) -> Iterator[Bell]:
@@ -54,9 +59,15 @@ class RoundRequests:
             self._newest = max(self._newest, self._unseen.popleft())
         return self._newest > self._answered
 
-    def answer(self) -> None:
-        """Note that a round is over, which began after the last look."""
+    def answer(self, *, is_standby: bool = False) -> None:
+        """Note that a round is over, which began after the last look.
+
+        Args:
+            is_standby: Another process sends, so nothing was done in it. Defaults to False.
+        """
         self._answered = self._newest
+        if not is_standby:
+            self._fulfilled = self._newest
         self.tell()
 
     def tell(self) -> None:

@@ -21,6 +21,7 @@ from segops_durable.delivery.decisions import (
     SENDING,
     STANDING_BY,
     Decision,
+    Fate,
     Finding,
     afterwards,
     at_end,
@@ -31,6 +32,7 @@ from segops_durable.delivery.lanes import Lanes
 from segops_durable.delivery.outcome import damaged_events
 from segops_durable.delivery.overlap import Overlap
 from segops_durable.delivery.pace import Round
+from segops_durable.delivery.place import Place
 from segops_durable.delivery.settling import Settling
 from segops_durable.delivery.status import State
 from segops_durable.errors import SegOpsError
@@ -63,6 +65,7 @@ class Sender:
 
     Attributes:
         state: What it is doing; `_apply` alone sets it.
+        place: That of the one process that sends.
     """
 
     state: State = State.IDLE
@@ -84,6 +87,7 @@ class Sender:
         self._report = report
         self._stop = stop
         self._clock = clock
+        self.place: Place = Place(outbox, pace.flush_interval, stop)
         self._pause = Pause(pace.flush_interval, clock)
         self._arrivals = Arrivals(clock)
         self._agenda = Agenda(outbox, pace, report, users=users, clock=clock)
@@ -97,8 +101,7 @@ class Sender:
         self._overlap: Overlap | None = None
         if len(attempts) > 1:
             lanes = Lanes(attempts, halt, stop)
-            self._overlap = Overlap(lanes, self._agenda, self._settling, self, stop)
-        self._is_sender = False
+            self._overlap = Overlap(lanes, self._agenda, self._settling, self, self.place)
         self._at_work = threading.Lock()  # nobody waits for it: there is one thread
         self._told: Reason | None = None
 
@@ -121,10 +124,9 @@ class Sender:
     @property
     def retry_at(self) -> datetime | None:
         """When what failed is tried again by itself, UTC; None if nothing failed."""
-        seconds = self._pause.remaining or self._agenda.remaining
-        if not seconds:
-            return None
-        return datetime.fromtimestamp(self._clock.time() + seconds, timezone.utc)
+        if seconds := self._pause.remaining or self._agenda.remaining:
+            return datetime.fromtimestamp(self._clock.time() + seconds, timezone.utc)
+        return None
 
     def stagger(self) -> None:
         """Wait for a part of the interval before the first round."""
@@ -168,6 +170,8 @@ class Sender:
             up_to = self._outbox.waiting.newest_id()
             this = Round(up_to, up_to if small_up_to is None else small_up_to, is_asked_for)
             self._send_all(this)
+            if not self.place.is_kept:
+                self._apply(STANDING_BY)
             return this.is_open
 
     def close(self) -> None:
@@ -191,21 +195,19 @@ class Sender:
             if self._agenda.has_others and not self._settling.owes:
                 with suppress(OSError, SegOpsError):
                     self._settling.give_back()
-                    self._is_sender = False
-                    self._outbox.sender_lock.release()
+                    self.place.give_up()
 
     def _become_sender(self) -> bool:
         """Whether this process sends; whoever takes over keeps to what SegOps asked for."""
-        if not self._outbox.sender_lock.try_acquire():
-            self._agenda.unsent.clear()  # whoever sends now may have them leave
+        if not self.place.take():
             self._apply(STANDING_BY)
             return False
-        if not self._is_sender:
+        if self.place.is_new:
             left = self._outbox.order_left()
             if left > 0:
                 self._pause.order(min(left, self._pace.max_retry_after))  # which may be another now
             self._apply(taking_over(left))
-            self._is_sender = True
+            self.place.is_new = False
         return True
 
     def _send_all(self, this: Round) -> None:
@@ -214,7 +216,7 @@ class Sender:
             if self._overlap.run(taken):
                 self._end()
             return
-        while taken is not None and not self._stop.is_set():
+        while taken is not None and not self.place.must_end:
             self.tell_damaged(taken)
             if taken.batch is not None:
                 retries = self.depart(taken.batch)
@@ -229,8 +231,8 @@ class Sender:
             self._settling.leave(taken.batch)
 
     def _end(self) -> None:
-        reasons = self._agenda.turns.reasons
-        self._apply(at_end(reasons, has_suspects=bool(self._agenda.suspects)))
+        has_suspects = bool(self._agenda.suspects)
+        self._apply(at_end(self._agenda.turns.reasons, has_suspects=has_suspects))
 
     # As `overlap.Decider` has them
 
@@ -238,7 +240,7 @@ class Sender:
         """Note that a batch is sent now; say how often it may be tried again at once."""
         self._apply(SENDING)
         self._agenda.unsent.discard(batch.key)
-        return self._retries_of(batch)
+        return self._agenda.retries_of(batch, is_outage=bool(self._pause.failures))
 
     def conclude(
         self, outcome: Outcome, *, is_over: bool = False, is_one_of_many: bool = False
@@ -260,6 +262,8 @@ class Sender:
         decision = decide(outcome, known)
         if is_over:
             decision = afterwards(decision, self._told)
+        if decision.fate is not Fate.SETTLED and not self.place.is_kept:
+            return None  # another process sends that batch by now
         if decision.ends_round and decision.finding is not Finding.HELD:
             if decision.order is not None:
                 self._pause.order(decision.order)  # whatever the disk says to what follows
@@ -276,16 +280,12 @@ class Sender:
         if taken.damaged:
             self._report(damaged_events(taken.damaged))
 
-    def _retries_of(self, batch: Batch) -> int:
-        """How often a batch is tried again at once: not in an outage, and a suspect is not."""
-        is_first_failure = not self._pause.failures and batch.key not in self._agenda.suspects
-        is_retried = self._agenda.round.is_asked_for or is_first_failure
-        return self._pace.max_retries if is_retried else 0
-
     def _apply(self, decision: Decision, outcome: Outcome | None = None) -> None:
         """Go by a decision from now on, and tell of the outcome that led to it."""
         if decision.state is not None:
             self.state = decision.state
+        if decision is STANDING_BY:
+            self._agenda.unsent.clear()  # whoever sends now may have them leave
         if outcome is not None:
             self._agenda.heed(decision, outcome)
         if decision.is_pause_over:

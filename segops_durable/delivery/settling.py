@@ -43,6 +43,7 @@ class Settling:
         report: Callable[[SegOpsError], None],
     ) -> None:
         self._batches = outbox.batches
+        self._lock = outbox.sender_lock
         self._agenda = agenda
         self._arrivals = arrivals
         self._report = report
@@ -120,7 +121,9 @@ class Settling:
         return taken
 
     def leave(self, batch: Batch) -> None:
-        """Leave a batch that was taken, and is not sent."""
+        """Leave a batch that was taken, and is not sent; it may be another process's by now."""
+        if not self._lock.is_held:
+            return
         may_be_divided = self._arrivals.may_be_divided(batch)
         if given_back(batch, may_be_divided=may_be_divided) is Fate.RELEASED:
             self._batches.release(batch, None)

@@ -14,6 +14,7 @@
     │   └── StrandedEventsError             reported: events wait in a file that nobody sends from
     ├── ClosedError                         the client was used after shutdown
     ├── UncopyableClientError (TypeError)   a client is pickled, copied or sent to a process
+    ├── WrongLoopError (RuntimeError)       an AsyncSegOpsClient is closed in a loop not its own
     ├── CheckpointConflictError             two processes do the same job; nothing was stored
     ├── ImportStoppedError                  an import met too many bad lines, or a damaged file
     │   └── ChangedFileError                it is not what was imported of it, or may be another
@@ -49,6 +50,7 @@ from segops_durable.errors.base import (
     PendingEventsError,
     SegOpsError,
     UncopyableClientError,
+    WrongLoopError,
 )
 from segops_durable.errors.delivery import (
     CredentialsError,
@@ -112,4 +114,5 @@ __all__ = [
     "UncopyableClientError",
     "UnreachableError",
     "WrongAddressError",
+    "WrongLoopError",
 ]

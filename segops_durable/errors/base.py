@@ -70,6 +70,10 @@ class ClosedError(SegOpsError):
     """The client was used after `shutdown`, or in a child of a fork that went past Python."""
 
 
+class WrongLoopError(SegOpsError, RuntimeError):
+    """An `AsyncSegOpsClient` was closed in another event loop than its own, or used in none."""
+
+
 class UncopyableClientError(SegOpsError, TypeError):
     """A client was pickled, copied or handed to another process; it stays as it is."""
 

@@ -60,7 +60,22 @@ class Users:
             IdentityError: `get_user` failed.
             StorageError: The anonymous id cannot be read.
         """
-        context = self._context() or UserContext()
+        return self.person_of(self.asked())
+
+    def asked(self) -> UserContext:
+        """What the application says of who is using the device now; empty for a visitor.
+
+        Raises:
+            IdentityError: `get_user` failed.
+        """
+        return self._context() or UserContext()
+
+    def person_of(self, context: UserContext) -> Person:
+        """Whoever the application named, with the id of the device's visitor beside them.
+
+        Raises:
+            StorageError: The anonymous id cannot be read.
+        """
         anonymous_id = context.anonymous_id or self.anonymous_id()
         return Person(identity_of(context, anonymous_id), anonymous_id)
 

@@ -15,9 +15,10 @@ from segops_durable.system.clock import Moment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from segops_durable.errors import SegOpsError
     from segops_durable.identity import Users
     from segops_durable.intake.listener import Listener
-    from segops_durable.outbox import Checkpoint, Outbox
+    from segops_durable.outbox import Checkpoint, Entry, Outbox
     from segops_durable.system.clock import Clock
 
 _MANY = 4
@@ -38,6 +39,8 @@ class Intake:
     Attributes:
         largest: Bytes of an encoded event at most.
         is_screened: Whether `before_store` sees the events, and may put anything in them.
+        before_append: Called with encoded events before they are stored, with the context
+            variables of whoever tracks them; it must not raise. Defaults to nobody.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Intake:
         self.is_screened: bool = self._screening.is_on
         self._is_failure_told = False
         self.largest = max_event_bytes
+        self.before_append: Callable[[Sequence[bytes]], object] | None = None
         self._patience = patience
 
     def store(
@@ -83,25 +87,37 @@ class Intake:
         """
         person = None if self._users is None else self.person(listener)
         anonymous_id = None if person is None else person.anonymous_id
-        encoded, moments = self._encoded(events, anonymous_id)
+        encoded, moments = self.encoded(self.kept(events), self.moment(), anonymous_id)
         if encoded or checkpoint is not None:
             self.append(encoded, moments, person, checkpoint, listener)
         return len(encoded)
 
-    def _encoded(
-        self, events: Sequence[Event | dict[str, Any]], anonymous_id: str | None
+    def moment(self) -> Moment:
+        """Now, for events that do not say when they occurred."""
+        return self._clock.moment()
+
+    def encoded(
+        self, events: Iterable[Event | dict[str, Any]], now: Moment, anonymous_id: str | None
     ) -> tuple[list[bytes], list[Moment]]:
-        """Encode events; say as well when each was tracked."""
-        now = self._clock.moment()
+        """The bytes of events, and when each was tracked.
+
+        Args:
+            events: Those that are kept.
+            now: When they were tracked.
+            anonymous_id: The device's, under a public key.
+
+        Raises:
+            InvalidEventError: One cannot be sent, or is too large.
+        """
         wall, own = now.wall, now
-        if len(events) >= _MANY and not self.is_screened:
+        if isinstance(events, list) and len(events) >= _MANY:
             many = encode_many(events, wall, anonymous_id, self.largest)
             if many is not None:
                 own = Moment(wall)
                 return many.encoded, [own if is_timed else now for is_timed in many.are_timed]
         encoded: list[bytes] = []
         moments: list[Moment] = []
-        for event in self._kept(events) if self.is_screened else events:
+        for event in events:
             data = encode_event(event, wall, anonymous_id)
             if len(data) > self.largest:
                 raise too_large(self.largest, len(data))
@@ -125,6 +141,14 @@ class Intake:
         """
         return self._screening.passed(event)
 
+    def kept(self, events: Iterable[Event | dict[str, Any]]) -> Iterable[Event | dict[str, Any]]:
+        """Those that `before_store` keeps, as it would have them; all, where there is none.
+
+        Raises:
+            InvalidEventError: It raised, or gave something else.
+        """
+        return self._kept(events) if self.is_screened else events
+
     def _kept(self, events: Iterable[Event | dict[str, Any]]) -> Iterator[Event]:
         for given in events:
             event = self.screened(make_event(given))
@@ -141,6 +165,8 @@ class Intake:
     ) -> None:
         """Store events that are encoded already, for a person; otherwise as `store`."""
         identity = NO_IDENTITY if person is None else person.identity
+        if self.before_append is not None:
+            self.before_append(encoded)
         append = self._outbox.commit.append
         try:
             append(encoded, identity, moments, checkpoint)
@@ -151,23 +177,48 @@ class Intake:
             self._append_patiently(again, listener)
         listener.notice(len(encoded))
 
+    def append_together(
+        self, entries: Sequence[Entry], listener: Listener
+    ) -> list[SegOpsError | None]:
+        """Store what several calls were given, in one transaction; say how each fared.
+
+        Nobody waits here for room in a full outbox.
+
+        Raises:
+            StorageError: None of it could be stored, or it is unknown whether it was.
+            ClosedError: The outbox is closed.
+        """
+        errors = self._outbox.commit.append_together(entries)
+        fared = zip(entries, errors, strict=True)
+        listener.notice(sum(len(each.events) for each, error in fared if error is None))
+        return errors
+
     def person(self, listener: Listener) -> Person | None:
         """Whose events are tracked now; None under a secret key.
 
         Asked when they are tracked, not when they are sent.
         """
-        if self._users is None:
+        find = self.whose(listener)
+        return None if find is None else find()
+
+    def whose(self, listener: Listener) -> Callable[[], Person] | None:
+        """Ask the application who that is, and give what finds out the rest, which is on the disk.
+
+        The application is asked where the event is tracked, the disk wherever it may be waited for.
+        """
+        users = self._users
+        if users is None:
             return None
         try:
-            person = self._users.current()
+            context = users.asked()
         except IdentityError as error:
             if not self._is_failure_told:  # once, until it is well again
                 self._is_failure_told = True
                 error.hint = "The event is stored, and sent as whoever is current then"
                 listener.postpone(error)
-            return Person(WHOEVER, self._users.anonymous_id())
+            return lambda: Person(WHOEVER, users.anonymous_id())
         self._is_failure_told = False
-        return person
+        return partial(users.person_of, context)
 
     def _append_patiently(self, append: Callable[[], None], listener: Listener) -> None:
         """Append to an outbox that was just full, once there is room."""

@@ -47,7 +47,7 @@ class Screening:
         """
         if self._before_store is None:
             return event
-        mine = _copy_of(event)
+        mine = copy_of(event)
         try:
             found: object = self._before_store(mine)
         except InvalidEventError:
@@ -67,8 +67,12 @@ class Screening:
         raise InvalidEventError("event", problem, type(found).__name__)
 
 
-def _copy_of(event: Event) -> Event:
-    """An event that may be changed: the caller goes on with the one that it has."""
+def copy_of(event: Event) -> Event:
+    """An event that may be changed: the caller goes on with the one that it has.
+
+    Raises:
+        InvalidEventError: It cannot be read.
+    """
     try:
         payload: Any = _containers(event.payload, 0)
         return Event(

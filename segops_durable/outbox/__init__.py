@@ -13,6 +13,8 @@ from segops_durable.system.on_demand import on_demand
 if TYPE_CHECKING:
     from segops_durable.outbox.adoption import Adopted
     from segops_durable.outbox.caps import Caps
+    from segops_durable.outbox.checkpoints import check_follows, check_job, encoded_position
+    from segops_durable.outbox.dead_letters import checked_ids
     from segops_durable.outbox.discovery import (
         Leftover,
         find_leftovers,
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from segops_durable.outbox.outbox import Outbox
     from segops_durable.outbox.records.batch import Batch, Settlement, Take, Taken
     from segops_durable.outbox.records.letters import Cause, DeadLetter, Letter, read_event
-    from segops_durable.outbox.records.rows import Checkpoint, Row
+    from segops_durable.outbox.records.rows import Checkpoint, Entry, Row
+    from segops_durable.outbox.skipped import SkippedBatch
     from segops_durable.outbox.store.event_queue import Durability
     from segops_durable.outbox.store.gate import LOCK_TIMEOUT
     from segops_durable.outbox.store.recognizing import is_unused, refuse_damaged, refuse_stranger
@@ -50,6 +53,8 @@ else:
         {
             "segops_durable.outbox.adoption": "Adopted",
             "segops_durable.outbox.caps": "Caps",
+            "segops_durable.outbox.checkpoints": "check_follows check_job encoded_position",
+            "segops_durable.outbox.dead_letters": "checked_ids",
             "segops_durable.outbox.discovery": "Leftover find_leftovers find_outbox look_into "
             "owner_of tell_of_leftovers",
             "segops_durable.outbox.disk.files": "check_database damaged_copies filesystem_of "
@@ -58,7 +63,8 @@ else:
             "segops_durable.outbox.outbox": "Outbox",
             "segops_durable.outbox.records.letters": "Cause DeadLetter Letter read_event",
             "segops_durable.outbox.records.batch": "Batch Settlement Take Taken",
-            "segops_durable.outbox.records.rows": "Checkpoint Row",
+            "segops_durable.outbox.records.rows": "Checkpoint Entry Row",
+            "segops_durable.outbox.skipped": "SkippedBatch",
             "segops_durable.outbox.waiting": "Counts",
             "segops_durable.outbox.store.event_queue": "Durability",
             "segops_durable.outbox.store.gate": "LOCK_TIMEOUT",
@@ -81,17 +87,23 @@ __all__ = [
     "DamagedRecords",
     "DeadLetter",
     "Durability",
+    "Entry",
     "Leftover",
     "Letter",
     "Outbox",
     "Place",
     "Row",
     "Settlement",
+    "SkippedBatch",
     "Take",
     "Taken",
     "check_database",
+    "check_follows",
+    "check_job",
     "check_line",
+    "checked_ids",
     "damaged_copies",
+    "encoded_position",
     "filesystem_of",
     "find_leftovers",
     "find_outbox",

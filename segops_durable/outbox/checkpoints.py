@@ -37,24 +37,46 @@ def setting(checkpoint: Checkpoint, path: Path) -> Callable[[sqlite3.Connection]
     What is returned raises `CheckpointConflictError`, or `DamagedCheckpointError` where it has
     to be the last position and nobody can say which that is.
     """
-    name, position, follows, is_first = checkpoint
-    _check_name(name)
-    try:
-        text = json.dumps(position, allow_nan=False)
-    except Exception as error:  # noqa: BLE001 - methods of the caller's values may raise anything
-        problem = f"checkpoint must have a position that JSON can carry ({words_of(error)})"
-        raise ConfigurationError(f"{problem}, got {shown(position)}", field="checkpoint") from None
+    name, text = checkpoint.name, encoded_position(checkpoint)
 
     def set_it(writer: sqlite3.Connection) -> None:
-        is_asked = is_first or follows is not None
-        if is_asked and _position(writer, name, path) != follows:
-            raise CheckpointConflictError(
-                f"the checkpoint {name!r} was moved by somebody else",
-                hint="Another process does the same job; let one of them finish",
-            )
+        check_follows(checkpoint, lambda: _position(writer, name, path))
         put(writer, "checkpoints", [(name, text, time.time())])
 
     return set_it
+
+
+def encoded_position(checkpoint: Checkpoint) -> str:
+    """The position of a checkpoint, as it is stored.
+
+    Raises:
+        ConfigurationError: The name is no text, or the position is not JSON.
+    """
+    check_job(checkpoint.name)
+    try:
+        return json.dumps(checkpoint.position, allow_nan=False)
+    except Exception as error:  # noqa: BLE001 - methods of the caller's values may raise anything
+        problem = f"checkpoint must have a position that JSON can carry ({words_of(error)})"
+        got = shown(checkpoint.position)
+        raise ConfigurationError(f"{problem}, got {got}", field="checkpoint") from None
+
+
+def check_follows(checkpoint: Checkpoint, last: Callable[[], Any]) -> None:
+    """Refuse a checkpoint that does not follow the last one, where it has to.
+
+    Args:
+        checkpoint: What is to be stored.
+        last: Gives the position that was stored last; None if there is none.
+
+    Raises:
+        CheckpointConflictError: It does not follow that.
+    """
+    is_asked = checkpoint.is_first or checkpoint.follows is not None
+    if is_asked and last() != checkpoint.follows:
+        raise CheckpointConflictError(
+            f"the checkpoint {checkpoint.name!r} was moved by somebody else",
+            hint="Another process does the same job; let one of them finish",
+        )
 
 
 class Checkpoints:
@@ -74,7 +96,7 @@ class Checkpoints:
             ConfigurationError: The name is no text.
             DamagedCheckpointError: The position, or whose it is, is not what was written.
         """
-        _check_name(name)
+        check_job(name)
         return self._store.look(lambda connection: _position(connection, name, self._store.path))
 
     def positions(self, prefix: str) -> dict[str, Any]:
@@ -128,7 +150,12 @@ def _damaged(name: str, path: Path) -> DamagedCheckpointError:
     )
 
 
-def _check_name(name: object) -> None:
+def check_job(name: object) -> None:
+    """Refuse what is no name of a job.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
     if not isinstance(name, str) or not name or not is_unicode(name):
         problem = f"checkpoint must have a name that is a text, got {shown(name)}"
         raise ConfigurationError(problem, field="checkpoint")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from segops_durable.errors import (
     CheckpointConflictError,
+    ConfigurationError,
     DamagedCheckpointError,
     QueueFullError,
     SegOpsError,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from segops_durable.outbox.caps import Caps
-    from segops_durable.outbox.records.rows import Checkpoint, NewRowValues
+    from segops_durable.outbox.records.rows import Checkpoint, Entry, NewRowValues
     from segops_durable.outbox.store.event_queue import EventQueue
     from segops_durable.outbox.store.store import Store
     from segops_durable.system.clock import Clock
@@ -146,6 +147,36 @@ class GroupCommit:
                 self._follow(group, append)
         if append.error is not None:
             raise append.error
+
+    def append_together(self, entries: Sequence[Entry]) -> list[SegOpsError | None]:
+        """Store what several calls have to, in one transaction; durable when this returns.
+
+        Args:
+            entries: Of each call all is stored, or nothing.
+
+        Returns:
+            For each, what `append` would raise for it alone; None where it was stored.
+
+        Raises:
+            StorageError: None could be stored, or it is unknown whether they were.
+            ClosedError: The outbox is closed, or was opened by another process.
+        """
+        appends = [self._append_of(each) for each in entries]
+        group = _Group()
+        group.appends = [each for each in appends if each.error is None]
+        if group.appends:
+            self._store.check_writable()
+            self._store.append(partial(self._commit, group))
+        return [each.error for each in appends]
+
+    def _append_of(self, entry: Entry) -> _Append:
+        append = _Append(new_rows(entry.events, entry.identity, entry.moments))
+        if entry.checkpoint is not None:
+            try:
+                append.also = setting(entry.checkpoint, self._store.path)
+            except ConfigurationError as error:
+                append.error = error
+        return append
 
     def after_fork_in_child(self) -> None:
         """Leave the open group to the parent, where its leader is, and count the rows anew."""

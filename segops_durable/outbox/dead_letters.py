@@ -111,10 +111,7 @@ class DeadLetters:
         self, ids: Iterable[int], act: Callable[[sqlite3.Connection, list[Any]], int]
     ) -> int:
         """Do something with letters, some at a time, each lot in one transaction."""
-        if not isinstance(ids, Iterable):
-            problem = f"ids must be an iterable of integers, got {shown(ids)}"  # type: ignore[unreachable]  # callers are not checked
-            raise ConfigurationError(problem, field="ids")
-        checked = [_checked_id(each) for each in ids]
+        checked = checked_ids(ids)
         count = 0
         for start in range(0, len(checked), PAGE_ROWS):
             chosen = sorted(set(checked[start : start + PAGE_ROWS]))
@@ -154,6 +151,18 @@ def _cause(letter: Sequence[Any]) -> str | None:
     _number, _row_id, data, identity, tracked_at, _died_at, cause, *_ = letter
     is_whole = isinstance(data, bytes) and isinstance(identity, str) and is_time(tracked_at)
     return str(cause) if is_whole and is_sealed(LETTERS, letter[1:]) else None
+
+
+def checked_ids(ids: Iterable[int]) -> list[int]:
+    """The numbers of letters, as far as there can be such.
+
+    Raises:
+        ConfigurationError: One is no integer.
+    """
+    if not isinstance(ids, Iterable):
+        problem = f"ids must be an iterable of integers, got {shown(ids)}"  # type: ignore[unreachable]  # callers are not checked
+        raise ConfigurationError(problem, field="ids")
+    return [_checked_id(each) for each in ids]
 
 
 def _checked_id(value: object) -> int:

@@ -40,6 +40,7 @@ from segops_durable.outbox.owner import Binding, Owner
 from segops_durable.outbox.records.notes import read_note, write_note
 from segops_durable.outbox.records.order import Order, order_as_text, order_of
 from segops_durable.outbox.sender_lock import SenderLock
+from segops_durable.outbox.skipped import SkippedBatches
 from segops_durable.outbox.store.complaints import interrupted_error
 from segops_durable.outbox.store.gate import LOCK_TIMEOUT
 from segops_durable.outbox.store.mending import check_records
@@ -79,6 +80,7 @@ class Outbox:
         batches: What is on its way out.
         waiting: What waits: how much, and whose.
         dead_letters: What is not sent any more.
+        skipped: What is learnt later of batches of which SegOps skipped events.
         checkpoints: How far jobs have come.
         erasure: Erases what waits of a person.
         transfer: Carries what waits by hand, in lines of JSON.
@@ -115,6 +117,7 @@ class Outbox:
         self.batches: Batches = Batches(store, self.owner, caps, clock)
         self.waiting: Waiting = Waiting(store, clock)
         self.dead_letters: DeadLetters = DeadLetters(store, self.tell)
+        self.skipped: SkippedBatches = SkippedBatches(store)
         self.checkpoints: Checkpoints = Checkpoints(store)
         self.erasure: Erasure = Erasure(store)
         self.transfer: Transfer = Transfer(store, caps, self.owner)

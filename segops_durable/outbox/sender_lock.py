@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from segops_durable.system.filelock import FileLock
 from segops_durable.system.locks import BoundedLock
+from segops_durable.system.knocks import Ear, Knock
 from segops_durable.system.private_files import open_private
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _LONGEST_NOTE = 1 << 16
+_ATTEMPTS = 5
+_GATE_SECONDS = 1.0
+_EAR, _EVERY = "ear", "every"
+"""Entries of the note that are for other processes alone: where it hears them, and its interval."""
 
 
 class SenderLock:
     """A lock that one process at a time holds; the kernel frees it when that one dies.
+
+    From one that holds it and hears nothing, stopped as it may be, it can be taken away: its file
+    loses its name to another one. Whoever holds it looks at that before it sends a batch.
 
     Args:
         outbox_path: The outbox file; the lock is beside it.
@@ -28,8 +36,16 @@ class SenderLock:
         self._outbox_path = outbox_path
         self._path = outbox_path.with_name(outbox_path.name + ".sender")
         self._lock: FileLock | None = None
+        self._ear: Ear | None = None
+        self._note: dict[str, Any] = {}
         # reentrant: a signal handler may interrupt one use with another, or with a fork
         self._guard = _lock()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process still has the lock that it took."""
+        lock = self._lock
+        return lock is not None and not lock.is_lost and lock.is_named
 
     def try_acquire(self) -> bool:
         """Take the lock, or keep it; say whether this process has it.
@@ -39,39 +55,107 @@ class SenderLock:
             OSError: It cannot be opened.
         """
         with self._guard.turn:
-            if self._lock is not None and not self._lock.is_lost:
+            if self.is_held:
                 return True
-            lock = FileLock(self._path, like=self._outbox_path)
-            if not lock.try_acquire():
-                lock.close()
-                return False
-            self._lock = lock
-            return True
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+            for _ in range(_ATTEMPTS):
+                lock = FileLock(self._path, like=self._outbox_path)
+                if not lock.try_acquire():
+                    lock.close()
+                    return False
+                if lock.is_named:
+                    self._lock = lock
+                    if self._ear is not None:
+                        self._write_note(lock)
+                    return True
+                lock.close()  # it lost its name between: another one is to be locked
+            return False
 
     def release(self) -> None:
         """Let another process send. Safe to call when this one does not."""
         with self._guard.turn:
-            if self._lock is not None:
-                self._lock.close()
-                self._lock = None
+            self._let_go()
+
+    def listen(self, interval: float) -> Ear | None:
+        """Be found by other processes from now on; None where that cannot be, or is so already.
+
+        Args:
+            interval: How long an event waits here for others at most.
+
+        Returns:
+            Where they are heard; whoever hears them closes it, once it has ended.
+        """
+        with self._guard.turn:
+            if self._lock is None or (self._ear is not None and self._ear.is_open):
+                return None
+            try:
+                self._ear = Ear()
+            except OSError:
+                return None
+            self._note = {**self._note, _EAR: self._ear.address, _EVERY: interval}
+            self._write_note(self._lock)
+            return self._ear
 
     def leave_note(self, note: dict[str, Any]) -> None:
         """Leave a note for other processes, if this one has the lock; it may be lost."""
         with self._guard.turn:
+            kept = {name: self._note[name] for name in (_EAR, _EVERY) if name in self._note}
+            self._note = {**note, **kept}
             if self._lock is not None:
-                self._lock.write(json.dumps({"pid": os.getpid(), **note}).encode())
+                self._write_note(self._lock)
 
     def note(self) -> dict[str, Any] | None:
         """What the process that sends says of itself; None if nobody sends."""
         with self._guard.turn:
             if self._lock is None and not self._is_taken():
                 return None
+        found = self._read_note()
+        return {name: value for name, value in found.items() if name not in {_EAR, _EVERY}}
+
+    def knock(self, *, slower_than: float = 0.0) -> tuple[str, Knock] | None:
+        """What to knock with at the process that sends, and at which address.
+
+        Args:
+            slower_than: Not at one whose events wait no longer than that. Defaults to any.
+
+        Returns:
+            None if there is none that hears, as far as is known.
+        """
+        note = self._read_note()
+        address, every = note.get(_EAR), note.get(_EVERY)
+        if not isinstance(address, str) or not isinstance(every, (int, float)):
+            return None
+        if slower_than and every <= slower_than:
+            return None
         try:
-            with os.fdopen(open_private(self._path, like=self._outbox_path), "rb") as file:
-                note = json.loads(file.read(_LONGEST_NOTE))
-        except (OSError, ValueError, RecursionError):  # it is just being written, or never was
-            return {}
-        return note if isinstance(note, dict) else {}
+            return address, Knock(address)
+        except (ValueError, OSError):
+            return None
+
+    def take_away(self, address: str) -> int | None:
+        """Take the lock away from the process that is to hear at an address; it is anybody's then.
+
+        Returns:
+            That process, if it was done.
+
+        Raises:
+            StorageError: What is there is no file of ours.
+            OSError: It cannot be done.
+        """
+        gate_path = self._outbox_path.with_name(self._outbox_path.name + ".lock")
+        gate = FileLock(gate_path, like=self._outbox_path)  # of several one may do it, and once
+        try:
+            if not gate.acquire(_GATE_SECONDS):  # or it is stopped within a commit
+                return None
+            note = self._read_note()
+            if note.get(_EAR) != address:
+                return None
+            self._path.unlink()
+            return int(note["pid"])
+        finally:
+            gate.close()
 
     def before_fork(self) -> None:
         """Keep everyone out, so that no other thread holds the guard in the child."""
@@ -82,9 +166,34 @@ class SenderLock:
         self._guard.release()
 
     def after_fork_in_child(self) -> None:
-        """Start without the lock: it stayed with the parent."""
+        """Start without the lock: it stayed with the parent, and so did those who hear."""
         self._guard = _lock()
+        if self._ear is not None:
+            self._ear.close()
+            self._ear = None
         self.release()
+
+    def _let_go(self) -> None:
+        if self._ear is not None:
+            self._ear.end()
+            self._ear = None
+            self._note.pop(_EAR, None)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _write_note(self, lock: FileLock) -> None:
+        lock.write(json.dumps({"pid": os.getpid(), **self._note}).encode())
+
+    def _read_note(self) -> dict[str, Any]:
+        if not self._path.exists():  # nobody has sent yet: a file is not made to be read
+            return {}
+        try:
+            with os.fdopen(open_private(self._path, like=self._outbox_path), "rb") as file:
+                note = json.loads(file.read(_LONGEST_NOTE))
+        except (OSError, ValueError, RecursionError):  # it is just being written, or never was
+            return {}
+        return note if isinstance(note, dict) else {}
 
     def _is_taken(self) -> bool:
         if not self._path.exists():

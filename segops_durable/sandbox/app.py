@@ -20,7 +20,7 @@ from segops_durable.sandbox.checks import BadFieldError, read_fields
 from segops_durable.sandbox.faults import Faults, FaultSwitch
 from segops_durable.sandbox.sessions import DeniedError, authenticate, open_session
 from segops_durable.sandbox.settings import RateLimit, Settings
-from segops_durable.sandbox.validation import check_event, read_batch, read_json
+from segops_durable.sandbox.validation import check_event, read_batch, read_json, validated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 TRACK_PATH = "/api/ingestion/track/"
 BATCH_PATH = "/api/ingestion/track/batch/"
 SESSION_PATH = "/api/auth/session/"
+VALIDATE_PATH = "/api/schemas/validate/"
 MAX_PAGE = 10_000
 
 Connections = dict[tuple[str, int], asyncio.Transport]
@@ -57,7 +58,12 @@ class App:
 
     def routes(self) -> Starlette:
         """Make the ASGI application."""
-        api = [(TRACK_PATH, self._track), (BATCH_PATH, self._batch), (SESSION_PATH, self._session)]
+        api = [
+            (TRACK_PATH, self._track),
+            (BATCH_PATH, self._batch),
+            (SESSION_PATH, self._session),
+            (VALIDATE_PATH, self._validate),
+        ]
         return Starlette(
             routes=[
                 *(Route(path, self._served(handler), methods=["POST"]) for path, handler in api),
@@ -121,7 +127,7 @@ class App:
 
     def _track(self, request: Request, body: bytes) -> Response:
         caller = authenticate(request.headers.get("Authorization", ""), self.settings)
-        event = check_event(read_json(body))
+        event = check_event(read_json(body), self.settings.required)
         self._record(request, body, "202", events=[(caller.uid or event["user_id"], event)])
         return JSONResponse({"queued": True}, 202)
 
@@ -131,7 +137,7 @@ class App:
         accepted = []
         for candidate in found:
             try:
-                event = check_event(candidate)
+                event = check_event(candidate, self.settings.required)
             except BadFieldError:  # the API skips it, and does not say which it was
                 continue
             accepted.append((caller.uid or event["user_id"], event))
@@ -144,6 +150,14 @@ class App:
         session = open_session(authorization, read_json(body or b"{}"), self.settings)
         self._record(request, body, "200")
         return JSONResponse(session)
+
+    def _validate(self, request: Request, body: bytes) -> Response:
+        caller = authenticate(request.headers.get("Authorization", ""), self.settings)
+        if caller.uid is not None:
+            raise DeniedError(403, "A session cannot ask for schemas.")
+        errors = validated(read_json(body), self.settings.required)
+        self._record(request, body, "200")
+        return JSONResponse({"valid": not errors, "errors": errors})
 
     def _busy(self) -> Response | None:
         seconds = self._limit.seconds_to_wait(self.settings.plan)

@@ -26,12 +26,15 @@ class Settings:
         require_signed: Refuse sessions for a `user_id` without a signature. Defaults to False.
         revoked_keys: API keys that get 401. Defaults to none.
         token_seconds: How long a session token lives. Defaults to 15 minutes, as documented.
+        required: What the payload of an event type has to have, by type: an event without is
+            skipped, as by a schema. Defaults to nothing.
         clock_offset: Seconds that the server's clock is ahead. Defaults to 0.
     """
 
     plan: str = "none"
     require_signed: bool = False
     revoked_keys: list[str] = field(default_factory=list)
+    required: dict[str, list[str]] = field(default_factory=dict)
     token_seconds: float = 900.0
     clock_offset: float = 0.0
 
@@ -44,12 +47,21 @@ class Settings:
             )
         if not isinstance(self.revoked_keys, list):
             raise BadFieldError("revoked_keys", f"must be a list, got {self.revoked_keys!r}")
+        _check_required(self.required)
         check_number("token_seconds", self.token_seconds, 0, 86_400)
         check_number("clock_offset", self.clock_offset, -_FARTHEST, _FARTHEST)
 
     def now(self) -> float:
         """The server's clock, in Unix time."""
         return time.time() + self.clock_offset
+
+
+def _check_required(value: object) -> None:
+    is_sound = isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(each, list) for name, each in value.items()
+    )
+    if not is_sound:
+        raise BadFieldError("required", f"must be an object of lists, got {value!r}")
 
 
 class RateLimit:

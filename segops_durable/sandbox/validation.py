@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -10,6 +11,8 @@ from segops_durable.sandbox.checks import BadFieldError
 
 MAX_BATCH = 500
 _LONGEST_USER_ID = 255
+
+Required = Mapping[str, Sequence[str]]
 
 
 def read_json(body: bytes) -> dict[str, Any]:
@@ -43,8 +46,20 @@ def read_batch(body: bytes) -> list[object]:
     return events
 
 
-def check_event(event: object) -> dict[str, Any]:
+def problems_of(
+    event_type: str, payload: dict[str, Any], required: Required
+) -> dict[str, list[str]]:
+    """What of an event does not fit the schema of its type, by field; empty where all does."""
+    missing = [name for name in required.get(event_type, ()) if name not in payload]
+    return {f"payload.{name}": ["This field is required."] for name in missing}
+
+
+def check_event(event: object, required: Required) -> dict[str, Any]:
     """Check one event.
+
+    Args:
+        event: The event.
+        required: What payloads have to have, by event type.
 
     Raises:
         BadFieldError: It fails validation.
@@ -54,12 +69,31 @@ def check_event(event: object) -> dict[str, Any]:
     user_id = _text(event, "user_id")
     if len(user_id) > _LONGEST_USER_ID or any(c.isspace() or not c.isprintable() for c in user_id):
         raise BadFieldError("user_id", "Malformed user_id.")
-    _text(event, "event_type")
+    event_type = _text(event, "event_type")
     if event.get("occurred_at") is not None:
         _check_time(event["occurred_at"])
-    if not isinstance(event.get("payload") or {}, dict):
-        raise BadFieldError("payload", "Must be an object.")
+    _check_payload(event_type, event.get("payload"), required)
     return event
+
+
+def validated(document: dict[str, Any], required: Required) -> dict[str, list[str]]:
+    """What of an event that is only to be looked at does not fit.
+
+    Raises:
+        BadFieldError: It is not asked for as it has to be.
+    """
+    event_type, payload = _text(document, "event_type"), document.get("payload")
+    if not isinstance(payload, dict):
+        raise BadFieldError("payload", "This field is required and must be an object.")
+    return problems_of(event_type, payload, required)
+
+
+def _check_payload(event_type: str, payload: object, required: Required) -> None:
+    known = payload or {}
+    if not isinstance(known, dict):
+        raise BadFieldError("payload", "Must be an object.")
+    for field, problems in problems_of(event_type, known, required).items():
+        raise BadFieldError(field, problems[0])
 
 
 def _refuse(name: str) -> NoReturn:

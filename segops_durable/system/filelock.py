@@ -98,6 +98,17 @@ class FileLock:
         """Whether the program has closed our descriptor, and so given the lock back."""
         return self._file is not None and not self._is_ours
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the file is still the one at its path, or was removed from there."""
+        if sys.platform == "win32":  # pragma: no cover - nobody removes an open file there
+            return True
+        try:
+            found = os.lstat(self._path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._file
+
     def acquire(self, seconds: float) -> bool:
         """Wait for the lock; say whether it could be had in so many seconds."""
         if self.try_acquire():

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-QUICKSTART, ON_A_SHARED_DEVICE, IN_A_JOB, BEFORE_THE_DISK, DEAD_LETTERS = re.findall(
+QUICKSTART, IN_TASKS, ON_A_SHARED_DEVICE, IN_A_JOB, BEFORE_THE_DISK, DEAD_LETTERS = re.findall(
     r"```python\n(.*?)```", README, re.DOTALL
-)
+)[:6]
 
 
 def test_the_example_runs_as_it_stands(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -41,6 +41,17 @@ def test_the_example_runs_as_it_stands(sandbox: Sandbox, tmp_path: Path) -> None
         "context_identified",
         "page_viewed",
     ]
+
+
+def test_the_example_with_asyncio_runs_as_it_stands(sandbox: Sandbox, tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-c", IN_TASKS.replace("https://api.segops.ai", sandbox.url)],
+        env={"XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path), "PATH": ""},
+        timeout=60,
+        check=True,
+    )
+    users = [row["event"]["user_id"] for row in sandbox.events()]
+    assert sorted(users) == sorted(f"user-{number}" for number in range(1000))
 
 
 def test_the_dead_letters_example_runs_as_it_stands(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import segops_durable as segops
+from segops_durable.aio import AsyncSegOpsClient
+from segops_durable.otel import instrument
+from segops_durable.testing import Events, MemoryClient
 
 
 def server() -> None:
@@ -119,3 +122,42 @@ def environment() -> None:
         print(error.path, client.stats().dropped_total, client.stats().lost_total)
     except (segops.StorageError, segops.ClosedError) as error:
         print(error.hint)
+
+
+async def tasks(options: segops.Options) -> None:
+    async with AsyncSegOpsClient(
+        "https://api.segops.ai", "sk_live_0", overflow="block", on_error=report
+    ) as client:
+        await client.track(user_id="u", event_type="e", occurred_at=datetime.now(timezone.utc))
+        await client.track(segops.Event("u", "e", payload={"a": [1, None]}))
+        stored: int = await client.track_many([{"user_id": "u"}], checkpoint=("orders", 1))
+        await client.identify(segops.Context("u", {"seats": stored}))
+        result: segops.FlushResult = await client.flush(timeout=1.5)
+        result.raise_for_pending()
+        stats: segops.Stats = await client.stats()
+        visitor: str = await client.anonymous_id()
+        async for letter in client.dead_letters():
+            print(letter.id, letter.status, stats.pending, visitor)
+        imported: segops.ImportResult = await client.import_events("sales.csv", on_progress=show)
+        print(imported.stored)
+    other: AsyncSegOpsClient = AsyncSegOpsClient.of(options)
+    await other.start()
+    try:
+        await other.shutdown()
+    except segops.WrongLoopError as error:
+        print(error.hint)
+
+
+def measured(client: segops.SegOpsClient, other: AsyncSegOpsClient) -> None:
+    instrument(client, trace=True)
+    instrument(other, meter_provider=None, tracer_provider=None)
+
+
+def tested() -> None:
+    client: segops.SegOpsClient = MemoryClient("https://api.segops.ai", "sk_test", batch_size=5)
+    with MemoryClient.from_env(overflow="block") as other:
+        print(other.flush().ok, client)
+    memory = MemoryClient("https://api.segops.ai", "sk_test")
+    events: Events = memory.events.by_type("order_placed").by_user("u")
+    first: str = events.wait_for(1, timeout=2.5)[0]["user_id"]
+    print(first, events[1:], events.payloads, events == [segops.Event("u", "order_placed")])

@@ -74,6 +74,7 @@ FACES_ON_DEMAND = [
     "segops_durable.delivery",
     "segops_durable.intake.imports",
     "segops_durable.outbox",
+    "segops_durable.testing",
 ]
 
 

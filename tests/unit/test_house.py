@@ -19,15 +19,20 @@ TESTS = ROOT / "tests"
 MOST_LINES = 350
 DISTRIBUTIONS = {
     "jwt": "pyjwt",
+    "opentelemetry": "opentelemetry-api",
     "persistqueue": "persist-queue",
     "typing_extensions": "typing-extensions",
 }
 """What a module is called where its distribution is called otherwise."""
 EXTRAS_OF = {
+    "segops_durable/aio": {"trio"},
     "segops_durable/events": {"fast"},
     "segops_durable/cli": {"cli"},
+    "segops_durable/contrib/django": {"django"},
     "segops_durable/sandbox": {"cli", "sandbox"},
     "segops_durable/intake/sources": {"etl"},
+    "segops_durable/otel": {"otel"},
+    "segops_durable/testing/plugin.py": {"testing"},
 }
 """Which extras a part of the package may import; all of it may import what is always there."""
 

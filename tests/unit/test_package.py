@@ -12,6 +12,7 @@ from segops_durable import cli, errors, sign_user_id
 
 def test_the_public_names_are_pinned() -> None:
     assert segops_durable.__all__ == [
+        "BlockedLoopWarning",
         "BusyOutboxError",
         "Cast",
         "Cause",
@@ -47,6 +48,7 @@ def test_the_public_names_are_pinned() -> None:
         "NoThreadError",
         "NotSegOpsError",
         "Options",
+        "OutboxIn",
         "Overflow",
         "PendingEventsError",
         "Prepared",
@@ -68,8 +70,10 @@ def test_the_public_names_are_pinned() -> None:
         "UnreachableError",
         "UserContext",
         "WrongAddressError",
+        "WrongLoopError",
         "__version__",
         "open_sources",
+        "outbox_in",
         "sign_user_id",
         "verify_user_id",
     ]

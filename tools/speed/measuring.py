@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speed import jobs, loads
+from speed import heartbeat, jobs, loads
 from speed.isolation import isolated
 from speed.opening import first_request
 from speed.peers import NOWHERE, PEERS
@@ -237,6 +237,12 @@ class Bench:
                 load = self._load(name, self._server, rate, threads)
                 self._add(name, load.requests / load.would_do)
 
+        for _ in self._rounds("heartbeat of an event loop", 7):
+            seconds = self._size.steady / 2
+            without = self._job(heartbeat.longest_gaps, "nothing", 1000, seconds)
+            with_us = self._job(heartbeat.longest_gaps, "aio", 1000, seconds)
+            self._add("loop-gap", (with_us - without) * 1000)
+
     def _load(self, name: str, server: Server, rate: int, threads: int = 1) -> loads.Load:
         seconds = self._size.steady if rate > _SLOW_RATE else self._size.offline
         load: loads.Load = isolated(
@@ -263,15 +269,16 @@ class Bench:
         self._add("offline-hour", written / seconds * 3.6)
 
     def _imports(self) -> None:
-        code = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+        code = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
 
-        def took(module: str) -> float:
-            command = [sys.executable, "-c", code.format(module)]
+        def took(statement: str) -> float:
+            command = [sys.executable, "-c", code.format(statement)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             return float(done.stdout)
 
         for _ in self._rounds("import time"):
-            self._add("import-time", took("segops_durable") / took("requests"))
+            ours = took("from segops_durable import SegOpsClient")
+            self._add("import-time", ours / took("import requests"))
 
     def _open(self) -> None:
         if sys.platform != "linux":

@@ -125,6 +125,14 @@ def claims() -> dict[str, Row]:
             is_most=True,
             unit=" KB",
         ),
+        Row(
+            "loop-gap",
+            "longest gap of an event loop's 1 ms heartbeat, 1,000 tracked a second, SegOps away: "
+            "more than without, 99th percentile",
+            5,
+            is_most=True,
+            unit=" ms",
+        ),
         Row("import-time", "import time of `segops_durable` / `requests`", 1.3, is_most=True),
     ]
     return {row.name: row for row in rows}

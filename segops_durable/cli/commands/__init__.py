@@ -9,6 +9,7 @@ from segops_durable.cli.commands.dead import dead
 from segops_durable.cli.commands.demo import demo
 from segops_durable.cli.commands.doctor import doctor
 from segops_durable.cli.commands.drain import drain
+from segops_durable.cli.commands.explain import explain
 from segops_durable.cli.commands.import_ import import_
 from segops_durable.cli.commands.peek import peek
 from segops_durable.cli.commands.sandbox import sandbox
@@ -17,6 +18,7 @@ from segops_durable.cli.commands.status import status
 from segops_durable.cli.commands.track import identify, track
 from segops_durable.cli.commands.transfer import export, load
 
+dead.add_command(explain)
 for _command in (
     track,
     identify,

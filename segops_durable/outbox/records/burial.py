@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def bury(writer: sqlite3.Connection, rows: Sequence[Row], letter: Letter) -> None:
     """Copy rows into the dead letters, within the caller's transaction."""
     now = time.time()
-    why = (letter.cause.value, _text(letter.reason), letter.status, _text(letter.answer))
+    why = (letter.cause.value, clean_text(letter.reason), letter.status, clean_text(letter.answer))
     records = [
-        (row.id, as_bytes(row.data), _text(row.identity), row.moment.wall, now, *why)
+        (row.id, as_bytes(row.data), clean_text(row.identity), row.moment.wall, now, *why)
         for row in rows
     ]
     put(writer, LETTERS, records)
@@ -42,8 +42,8 @@ def keep_letter(
         row_id, data, identity, tracked_at, died_at, _cause, reason, status, answer, _seal = found
         times = [each if is_time(each) else 0.0 for each in (tracked_at, died_at)]
         known = status if isinstance(status, int) else None
-        whose = (row_id if isinstance(row_id, int) else 0, as_bytes(data), _text(identity))
-        why = (Cause.DAMAGED.value, _text(reason), known, _text(answer))
+        whose = (row_id if isinstance(row_id, int) else 0, as_bytes(data), clean_text(identity))
+        why = (Cause.DAMAGED.value, clean_text(reason), known, clean_text(answer))
         values = (*whose, *times, *why)
         record = (*values, seal_of(LETTERS, values))
     twin = f"SELECT 1 FROM {LETTERS} WHERE seal = ? AND data = ?"
@@ -51,6 +51,6 @@ def keep_letter(
         put_as_found(writer, LETTERS, [record])
 
 
-def _text(value: object) -> str:
+def clean_text(value: object) -> str:
     """Text that can be stored: a server's answer may have half of a surrogate pair."""
     return str(value).encode(errors="replace").decode()

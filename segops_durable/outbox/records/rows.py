@@ -59,6 +59,22 @@ class Checkpoint(NamedTuple):
     is_first: bool = False
 
 
+class Entry(NamedTuple):
+    """What one call has to store, where several are stored together; as `commit.append` has it.
+
+    Attributes:
+        events: The bytes that will be sent.
+        identity: Whose they are.
+        moments: When each was tracked.
+        checkpoint: How far the job has come that they are from; None where it is no job.
+    """
+
+    events: Sequence[bytes]
+    identity: str
+    moments: Sequence[Moment]
+    checkpoint: Checkpoint | None
+
+
 def new_row(data: bytes, moment: Moment, identity: str) -> NewRow:
     """Make a row of an encoded event, with the checksum that will be verified on the way out."""
     crc = checksum(data, identity, *moment)

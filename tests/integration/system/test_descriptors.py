@@ -54,7 +54,7 @@ def track(*numbers):
 
 opened = []
 client = SegOpsClient(url, "sk_test", queue_path=path, flush_interval=300)
-while not (os.path.exists(path + ".sender") and os.path.getsize(path + ".sender")):
+while not (os.path.exists(path + ".sender") and "state" in open(path + ".sender").read()):
     pause.wait(0.01)  # until the first round is over: what it has open for an instant is its own
 track(0)
 if stage in ("sending", "after a flush"):

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from segops_durable.outbox import Outbox
 from support.events import leave, numbered
@@ -75,6 +76,25 @@ def test_prometheus_can_read_what_status_writes(commands: Commands, sandbox: San
     assert samples[f"segops_outbox_waiting_events{label}"] == 1
     assert samples[f'segops_outbox_sender_state{label[:-1]},state="closed"}}'] == 1
     assert sum(value for name, value in samples.items() if "_state{" in name) == 1
+
+
+def test_prometheus_own_parser_takes_what_status_writes(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    commands("track", "ann", "x")
+    text = commands("status", "--format", "prometheus").stdout
+    families = {each.name: each for each in text_string_to_metric_families(text)}
+    kinds = {name: family.type for name, family in families.items()}
+    assert kinds["segops_outbox_waiting_events"] == "gauge"
+    assert kinds["segops_outbox_accepted_events"] == "counter"
+    assert "unknown" not in kinds.values()
+    for name, family in families.items():
+        assert family.documentation, name
+        assert {sample.labels["outbox"] for sample in family.samples} == {str(commands.queue_path)}
+    (waiting,) = families["segops_outbox_waiting_events"].samples
+    assert waiting.value == 1
+    assert "# EOF" not in text  # which would claim that it is OpenMetrics
 
 
 def test_a_look_at_the_outbox_leaves_the_rotation_of_keys_to_clients(commands: Commands) -> None:

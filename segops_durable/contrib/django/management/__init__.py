@@ -1,0 +1,3 @@
+"""Where Django looks for commands."""
+
+from __future__ import annotations

@@ -1,0 +1,86 @@
+"""Servers: what a page has sold is on disk when its visitor has the answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.programs import answered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from segops_durable.sandbox import Sandbox
+    from support.programs import Programs
+
+pytestmark = [pytest.mark.long, pytest.mark.one_python]
+
+SERVERS = {
+    "flask": ("flask", "--app", "flask_app", "run", "--port"),
+    "flask, reloading": ("flask", "--app", "flask_app", "run", "--debug", "--port"),
+    "gunicorn": ("gunicorn", "--workers", "3", "flask_app:app", "--bind"),
+    "gunicorn, preloaded": ("gunicorn", "--workers", "3", "--preload", "flask_app:app", "--bind"),
+    "gunicorn, threads": ("gunicorn", "--threads", "4", "flask_app:app", "--bind"),
+    "uvicorn": ("uvicorn", "fastapi_app:app", "--port"),
+    "uvicorn, workers": ("uvicorn", "--workers", "2", "fastapi_app:app", "--port"),
+    "uwsgi": (
+        *("uwsgi", "--master", "--die-on-term", "--processes", "3", "--lazy-apps"),
+        *("--enable-threads", "-H", sys.prefix, "--module", "flask_app:app", "--http-socket"),
+    ),
+}
+
+
+def articles(sandbox: Sandbox) -> list[str]:
+    return sorted(row["event"]["payload"]["article"] for row in sandbox.events())
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_what_a_visitor_was_told_is_sold_arrives_once(
+    sandbox: Sandbox, programs: Programs, port: int, server: str
+) -> None:
+    takes_port = server.startswith(("flask", "uvicorn"))
+    address = str(port) if takes_port else f"127.0.0.1:{port}"
+    wanted = [f"a{n:02}" for n in range(30)]
+    with programs.started(*SERVERS[server], address):
+        for article in wanted:
+            url = f"http://127.0.0.1:{port}/buy/{article}"
+            assert answered(url, method="POST").json() == {"bought": article}
+    with programs.started("segops-durable", "drain") as drain:
+        assert drain.wait(60) == 0, programs.log
+    assert articles(sandbox) == wanted
+    assert sandbox.summary()["repeated_keys"] == 0
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
+def test_a_worker_that_is_killed_takes_nothing_with_it(
+    sandbox: Sandbox,
+    programs: Programs,
+    port: int,
+    server: str,
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    sandbox.faults(status=503)
+    with programs.started(*SERVERS[server], f"127.0.0.1:{port}"):
+        for n in range(10):
+            answered(f"http://127.0.0.1:{port}/buy/a{n}", method="POST").raise_for_status()
+        killed = answered(f"http://127.0.0.1:{port}/worker").json()["pid"]
+        os.kill(killed, signal.SIGKILL)
+        sandbox.faults()
+        answered(f"http://127.0.0.1:{port}/buy/a9x", method="POST").raise_for_status()
+        wait_until(lambda: len(articles(sandbox)) >= 11)
+    assert sorted(set(articles(sandbox))) == sorted([*(f"a{n}" for n in range(10)), "a9x"])
+    assert sandbox.summary()["conflicting_keys"] == 0  # it may have been sending, and died
+
+
+def test_an_application_that_uwsgi_forks_itself_is_told_what_to_do(
+    programs: Programs, port: int
+) -> None:
+    command = [each for each in SERVERS["uwsgi"] if each != "--lazy-apps"]
+    with programs.started(*command, f"127.0.0.1:{port}"):
+        assert answered(f"http://127.0.0.1:{port}/buy/a", method="POST").status_code == 500
+    assert "ClosedError: the client belongs to process" in programs.log
+    assert "make a SegOpsClient in the child" in programs.log

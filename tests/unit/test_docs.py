@@ -1,0 +1,55 @@
+"""The pages of the documentation say all that there is, and nothing that no test has run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import segops_durable
+from segops_durable import SegOpsError, State
+from segops_durable.cli.prometheus import _METRICS, _PREFIX
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "tools" / "docs"
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "pages").glob("*.md")}
+TESTS = "\n".join(
+    path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "frameworks").glob("*.py")
+)
+
+
+def said(page: str) -> set[str]:
+    """What stands first in a row of a table."""
+    return set(re.findall(r"^\| `(\w+)`", PAGES[page], re.MULTILINE))
+
+
+def test_operations_has_each_state_metric_and_error() -> None:
+    exported = (getattr(segops_durable, name) for name in segops_durable.__all__)
+    errors = {each for each in exported if isinstance(each, type) and issubclass(each, SegOpsError)}
+    bases = {base for each in errors for base in each.__mro__[1:]}
+    leaves = {each.__name__ for each in errors - bases}
+    metrics = {f"{_PREFIX}_{name}" for name, *_ in _METRICS}
+    assert said("operations.md") >= leaves | metrics | {state.value for state in State}
+
+
+def test_each_row_of_operations_is_about_something_that_is_there() -> None:
+    exported = set(segops_durable.__all__)
+    states = {state.value for state in State}
+    rows = said("operations.md")
+    assert {row for row in rows if row.endswith("Error")} <= exported
+    assert {row for row in rows if row.islower() and not row.startswith(_PREFIX)} == states
+
+
+def test_each_program_that_a_page_shows_is_one_that_a_test_runs() -> None:
+    shown = {
+        name
+        for text in PAGES.values()
+        for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        for name in re.findall(r'^--8<-- "programs/(.+)"$', block, re.MULTILINE) or [block]
+    }
+    programs = {
+        path.relative_to(DOCS / "programs").as_posix() for path in (DOCS / "programs").rglob("*.py")
+    }
+    assert shown <= programs
+    for program in shown:
+        place = Path(program)
+        assert any(re.search(rf"\b{name}\b", TESTS) for name in (place.stem, place.parts[0])), place
