@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
 
 
 class Sendable(Protocol):
     """What a transport needs of a batch."""
 
     @property
-    def rows(self) -> tuple[object, ...]:
+    def rows(self) -> Sized:
         """The events; they are counted only."""
 
     @property

@@ -9,7 +9,7 @@ from segops_durable.api.header_auth import HeaderAuth
 from segops_durable.api.verdicts import Meaning, Verdict, judge_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sized
+    from collections.abc import Callable
 
     from segops_durable.api.exchange import Exchange
     from segops_durable.api.handshake import Handshake

@@ -14,7 +14,7 @@ from segops_durable.api import Meaning
 from segops_durable.system.clock import Clock, corrected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.metrics import Counter, Histogram, Meter
     from opentelemetry.trace import Span, Tracer
@@ -91,7 +91,7 @@ class Sends:
 
     def begin(self, batch: Sendable) -> Callable[[Verdict | None], object]:
         """Begin a span, and return what ends it."""
-        rows = cast("tuple[Row, ...]", batch.rows)  # they are an outbox's
+        rows = cast("Sequence[Row]", batch.rows)  # they are an outbox's
         data = [row.data for row in rows]
         links = [] if self._origins is None else [Link(each) for each in self._origins.of(data)]
         span = self._tracer.start_span(
@@ -118,7 +118,7 @@ class Sends:
 
         return end
 
-    def _measure(self, rows: tuple[Row, ...], verdict: Verdict | None, seconds: float) -> None:
+    def _measure(self, rows: Sequence[Row], verdict: Verdict | None, seconds: float) -> None:
         if verdict is not None and verdict.meaning is Meaning.WITHDRAWN:
             return  # no request was made
         error = _error_of(verdict)

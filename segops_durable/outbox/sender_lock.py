@@ -8,8 +8,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.system.filelock import FileLock
-from segops_durable.system.locks import BoundedLock
 from segops_durable.system.knocks import Ear, Knock
+from segops_durable.system.locks import BoundedLock
 from segops_durable.system.private_files import open_private
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
