@@ -41,6 +41,12 @@ def _only_this_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("segops_durable.outbox.places.homes_of_users", list)
 
 
+@pytest.fixture(autouse=True)
+def _time_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a flush wait for what its round tells: a loaded machine may take long for that."""
+    monkeypatch.setattr("segops_durable.delivery.flushing._TELLING_SECONDS", 60.0)
+
+
 @pytest.fixture
 def sandbox(segops_sandbox: Sandbox) -> Sandbox:
     return segops_sandbox

@@ -168,16 +168,13 @@ class SegOpsClient(Tracking, Administration):
         )
         self._options = replace(options, queue_path=path)
         self._clock = Clock()
-        self._outbox = opening.open_outbox(options, path, self._clock)
+        self._outbox, self._intake, self._delivery = opening.open_parts(options, path, self._clock)
         self._closing = Closing(self._outbox, options.shutdown_timeout)
         try:
-            users = opening.users_of(options, self._outbox)
-            self._intake = opening.intake_of(options, self._outbox, users, self._clock)
             if options.queue_path is None:
                 opening.tell_of_leftovers(
                     self._outbox, options.key_fingerprint, is_heard=options.on_error is not None
                 )
-            self._delivery = opening.PerProcessDelivery(options, self._outbox, users, self._clock)
             self._closing.at_exit_too(self._delivery, self.shutdown)
             self._delivery.start()  # last: it may tell, and `on_error` may call the client
         except BaseException:

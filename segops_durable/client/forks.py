@@ -23,6 +23,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from segops_durable.system.living import Living
+from segops_durable.system.locks import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +103,12 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
         after_in_parent=_PARTICIPANTS.after_in_parent,
         after_in_child=_PARTICIPANTS.after_in_child,
     )
+
+ONE_STEP = ProcessLock()
+"""Held from the opening of a file until its client takes part: a fork in between would leave the
+connection open, and what SQLite knows of the file would be wrong in the child. It is made after
+the hooks above, so a fork waits for it before them.
+"""
 
 
 def take_part(one: Forkable) -> None:

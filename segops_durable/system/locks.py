@@ -83,24 +83,26 @@ class BoundedLock:
 
 
 class ProcessLock:
-    """A lock that forks wait for: what is done under it is whole in the child.
+    """A lock for what is one in the whole process; a child of a fork has it open.
 
-    Nobody who holds it may wait for a thread that forks, nor for what that one has taken before.
+    Args:
+        keeps_forks: Whether a fork waits for whoever holds it, so that what is done under it is
+            whole in the child. Nobody may wait then, who holds it, for what a thread that forks
+            has taken before. Defaults to True.
 
     Attributes:
         turn: A block with the lock held; by one thread as often as it likes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_forks: bool = True) -> None:
         lock = cast("Any", threading.RLock())  # the stubs leave out what `logging` does at a fork
         self.turn: threading.RLock = lock
-        if hasattr(os, "register_at_fork"):  # Windows has no fork
-            # no function of ours: Ctrl-C in the midst of a fork would be raised in it
-            os.register_at_fork(
-                before=lock.acquire,
-                after_in_parent=lock.release,
-                after_in_child=lock._at_fork_reinit,  # noqa: SLF001 - as above
-            )
+        if not hasattr(os, "register_at_fork"):  # Windows has no fork
+            return
+        # no function of ours: Ctrl-C in the midst of a fork would be raised in it
+        if keeps_forks:
+            os.register_at_fork(before=lock.acquire, after_in_parent=lock.release)
+        os.register_at_fork(after_in_child=lock._at_fork_reinit)  # noqa: SLF001 - as above
 
 
 @contextmanager

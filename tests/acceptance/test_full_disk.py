@@ -15,7 +15,7 @@ import pytest
 from powercut import build
 
 from segops_durable import QueueFullError, StorageError
-from support.events import numbers, track
+from support.events import leave, numbers, track
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -185,7 +185,7 @@ def test_a_disk_that_was_read_only_for_a_while_is_used_again(
     sandbox.faults(status=503)
     client = make_client(queue_path=small_disk / "queue" / "outbox.db", max_retries=0)
     track(client, 1)
-    client.shutdown(0)  # a file that is open for writing keeps the disk from being remounted
+    leave(client)  # a file that is open for writing keeps the disk from being remounted
     remount("ro")
     with pytest.raises(StorageError):
         make_client(queue_path=small_disk / "queue" / "outbox.db")

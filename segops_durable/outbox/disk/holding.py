@@ -7,22 +7,20 @@ a descriptor is not closed while a connection of this process has the same file 
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from segops_durable.system.descriptors import FileId, file_of
+from segops_durable.system.locks import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
 
-_guard: Any = threading.RLock()
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    # none waits for it before: whoever forks keeps a client's threads, and one of them may be here
-    os.register_at_fork(after_in_child=_guard._at_fork_reinit)  # noqa: SLF001 - as `logging` does
+# no fork waits for it: it has a client's threads wait before, and one of them may be here
+_guard = ProcessLock(keeps_forks=False)
 _held: Counter[FileId] = Counter()  # by how many connections of this process
 _parked: dict[FileId, list[int]] = {}
 
@@ -30,7 +28,7 @@ _parked: dict[FileId, list[int]] = {}
 def hold(file: FileId | None) -> FileId | None:
     """Take note of a database that is opened; return what to let go of."""
     if file is not None:
-        with _guard:
+        with _guard.turn:
             _held[file] += 1
     return file
 
@@ -39,7 +37,7 @@ def let_go(file: FileId | None) -> None:
     """Take note of a database that was closed."""
     if file is None:
         return
-    with _guard:
+    with _guard.turn:
         _held[file] -= 1
         if _held[file] <= 0:
             del _held[file]
@@ -68,7 +66,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     try:
         yield os.fdopen(fd, "rb", buffering=0, closefd=False)
     finally:
-        with _guard:  # or somebody opens it between the question and the end
+        with _guard.turn:  # or somebody opens it between the question and the end
             held = file_of(fd)
             if held is not None and held in _held:
                 _parked.setdefault(held, []).append(fd)

@@ -11,7 +11,7 @@ import pytest
 
 from segops_durable import Event, State
 from segops_durable.errors import ErasedTooLateError, StorageError
-from support.events import numbered, numbers, track
+from support.events import leave, numbered, numbers, track
 from support.peer import LONG_SECONDS, Peer, answer
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def test_a_batch_is_given_back_when_its_process_ends(
     client = make_client(max_retries=0)
     track(client, 20)
     wait_until(lambda: client.stats().state is State.BACKING_OFF)
-    client.shutdown(0)
+    leave(client)
     assert marks(make_rig(sandbox.url)) == []
 
 
@@ -212,13 +212,15 @@ def test_who_is_forgotten_after_they_were_read_ahead_is_not_sent(
 def test_what_the_disk_fails_to_read_ahead_is_read_when_it_is_taken(
     make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried: list[None] = []
+    was_tried = threading.Event()
 
     def fail(*_args: object) -> None:
-        tried.append(None)
+        was_tried.set()
         raise StorageError("no", path="p")
 
     def accept(request: Request) -> bytes:
+        if len(segops.requests) > 1:  # over the first connection, or once SegOps has answered
+            was_tried.wait(LONG_SECONDS)
         return segops.accept(request)
 
     with Peer(accept) as segops:
@@ -229,7 +231,7 @@ def test_what_the_disk_fails_to_read_ahead_is_read_when_it_is_taken(
         assert len(segops.requests) == 10
     assert segops.accepted == Counter(range(200))
     assert rig.told == []
-    assert tried
+    assert was_tried.is_set()
 
 
 @pytest.mark.parametrize("skipped", [0, 1])

@@ -42,7 +42,10 @@ def test_two_who_have_the_file_open_agree_after_damage(queue_path: Path) -> None
 
 
 def test_a_file_that_was_deleted_while_it_was_open_is_made_again_with_what_waited(
-    make_client: Callable[..., SegOpsClient], sandbox: Sandbox, queue_path: Path
+    make_client: Callable[..., SegOpsClient],
+    sandbox: Sandbox,
+    queue_path: Path,
+    wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
     sandbox.faults(status=503)
     told: list[SegOpsError] = []
@@ -56,6 +59,7 @@ def test_a_file_that_was_deleted_while_it_was_open_is_made_again_with_what_waite
     sandbox.faults()
     assert client.flush(timeout=30).ok
     assert sorted(numbers(sandbox)) == list(range(31))
+    wait_until(lambda: any(isinstance(error, ReplacedOutboxError) for error in told))
     (incident,) = [error for error in told if isinstance(error, ReplacedOutboxError)]
     assert "30 events were carried over" in str(incident)
     client.shutdown()
