@@ -23,6 +23,8 @@ import threading
 import weakref
 from typing import Protocol
 
+from segops_durable.system.on_demand import heed_forks
+
 
 class Forkable(Protocol):
     """What takes part in a fork."""
@@ -77,6 +79,9 @@ def _failure_of(one: Forkable) -> BaseException | None:
 
 _PARTICIPANTS = _Participants()
 
+# registered before these: what is registered last is done first, and a thread that holds a gate may
+# load something, and would wait for the fork, which waits for the gate
+heed_forks()
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(
         before=_PARTICIPANTS.before,

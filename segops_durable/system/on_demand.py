@@ -48,7 +48,7 @@ def loading() -> Iterator[None]:
 
     A child would else wait for ever for what is half loaded, as whoever loads it is not there.
     """
-    _heed_forks()
+    heed_forks()
     with _LOADING[0]:
         yield
 
@@ -69,7 +69,7 @@ def _begin_anew() -> None:
 
 
 @cache
-def _heed_forks() -> None:
+def heed_forks() -> None:
     """Have forks wait from now on.
 
     Not before: of what is done before a fork the last that was registered is done first. Whoever
