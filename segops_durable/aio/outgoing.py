@@ -31,15 +31,18 @@ class Outgoing:
         self.loop = loop
         self._deliver = deliver
         self._items: list[Call | Work] = []
+        self._is_asked_for = False
 
     def add(self, item: Call | Work) -> None:
         """Have something handed over with what the others have."""
         self._items.append(item)
-        if len(self._items) == 1:
+        if not self._is_asked_for:
             self.loop.soon(self.hand_over)
+            self._is_asked_for = True  # last: where Ctrl-C comes between, the next one asks again
 
     def hand_over(self) -> None:
         """Hand over what there is."""
+        self._is_asked_for = False
         items, self._items = self._items, []
         if items:
             self._deliver(items)

@@ -28,6 +28,8 @@ from segops_durable.system.locks import ProcessLock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+from segops_durable.system.on_demand import heed_forks
+
 
 class Forkable(Protocol):
     """What takes part in a fork; what comes after it may be interrupted, and begun again."""
@@ -91,6 +93,9 @@ def _failure_of(one: Forkable) -> BaseException | None:
 
 _PARTICIPANTS = _Participants()
 
+# registered before these: what is registered last is done first, and a thread that holds a gate may
+# load something, and would wait for the fork, which waits for the gate
+heed_forks()
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(
         before=_PARTICIPANTS.before,

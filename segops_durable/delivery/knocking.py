@@ -32,6 +32,9 @@ ROOM = "room"
 OVER = "over"
 """Events have waited for an interval of the process that they came from."""
 
+THERE = "there"
+"""Nothing: whether anybody hears is all that is asked."""
+
 WISHES = frozenset({FULL, ROOM, OVER})
 """All but a round at any rate: these wait for the end of a pause."""
 
@@ -92,12 +95,16 @@ class Knocking:
             self.forget()
         if self._knock is None:
             urgent = sorted(wanted - {OVER})
-            self._begin(urgent or sorted(wanted), 0.0 if urgent else self._interval)
-        elif not all(self._knock.send(each) for each in sorted(wanted)):
-            self.forget()
-        if self._knock is not None:
+            if urgent or not wanted:
+                self._begin(urgent)
+            elif not self._begin([OVER], slower_than=self._interval):
+                # it would send them as soon as this one, unless it is stopped
+                self._begin([THERE])
+        elif all(self._knock.send(each) for each in sorted(wanted)):
             self._said |= wanted
-        elif ROUND in wanted:  # whoever has the place may just have got it
+        else:
+            self.forget()
+        if self._knock is None and ROUND in wanted:  # whoever has the place may just have got it
             self._wanted.append(ROUND)
 
     def forget(self) -> None:
@@ -139,13 +146,15 @@ class Knocking:
                 return True
         return False
 
-    def _begin(self, said: list[str], slower_than: float) -> None:
+    def _begin(self, said: list[str], slower_than: float = 0.0) -> bool:
+        """Knock anew; say whether anybody is there."""
         found = self._outbox.sender_lock.knock(slower_than=slower_than) if said else None
         if found is None:
-            return
+            return False
         self._address, knock = found
-        if all(knock.send(each) for each in said):
-            self._knock = knock
-            self._look_at = time.monotonic() + LOOK_SECONDS
-        else:
+        if not all(knock.send(each) for each in said):
             knock.close()
+            return False
+        self._knock, self._said = knock, set(said)
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import TYPE_CHECKING
 
@@ -81,12 +80,13 @@ class _Global:
 
 _GLOBAL = _Global()
 _made: weakref.WeakKeyDictionary[object, _Instruments] = weakref.WeakKeyDictionary()
-_making = threading.Lock()
 
 
 def _instruments_of(provider: MeterProvider | None) -> _Instruments:
+    # without a lock, which a fork could leave shut: two threads that are the first at one instant
+    # would make two sets, of which an SDK warns
     key = _GLOBAL if provider is None else provider
-    with _making:
-        if key not in _made:
-            _made[key] = _Instruments(provider)
-        return _made[key]
+    found = _made.get(key)
+    if found is None:
+        found = _made[key] = _Instruments(provider)
+    return found

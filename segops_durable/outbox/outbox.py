@@ -15,7 +15,8 @@ What it promises:
    batch that is refused as a whole is halved, on disk. Only the time of an event that did
    not say its own may change before that, if the clock was set in the same boot.
 4. Any process may append. One at a time is the sender, and the kernel frees its place
-   when it dies.
+   when it dies. From one that is stopped the place can be taken: it sees that before it sends
+   another batch, so it repeats the one that it was in, at most, under its key.
 5. Opening does not read the rows, however many wait; and it succeeds on a damaged file, which
    is set aside, and of which all that can be read goes on. What is lost is counted.
 6. No connection is open, and no lock held, while the process forks.

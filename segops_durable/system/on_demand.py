@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.system.locks import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from segops_durable.system.locks import ProcessLock
 
 
 def on_demand(
@@ -47,8 +49,23 @@ def loading() -> Iterator[None]:
 
     A child would else wait for ever for what is half loaded, as whoever loads it is not there.
     """
-    with _LOADING.turn:
+    with _lock().turn:
         yield
 
 
-_LOADING = ProcessLock()
+def heed_forks() -> None:
+    """Have forks wait from now on for whoever loads something."""
+    _lock()
+
+
+@cache
+def _lock() -> ProcessLock:
+    """Make it when it is first wanted.
+
+    Not before: of what is done before a fork the last that was registered is done first. Whoever
+    waits here must not hold yet what others registered, `logging` its lock, which may be wanted
+    by what is loaded. (Two of them, if two threads are the first, do no harm.)
+    """
+    from segops_durable.system.locks import ProcessLock  # noqa: PLC0415 - nor does the package
+
+    return ProcessLock()

@@ -82,7 +82,7 @@ class Beside:
 
 
 @contextmanager
-def beside(url: str, queue_path: Path, *, program: str = "", **options: object) -> Iterator[Beside]:
+def beside(url: str, queue_path: Path, *, program: str = "", **options: Any) -> Iterator[Beside]:
     """Start one; it is killed in the end.
 
     Args:

@@ -27,7 +27,8 @@ def test_dead_letters_are_read_put_back_and_removed(
         async with make_async(max_retries=0, batch_size=1) as client:
             sandbox.faults(status=400, json={"detail": "no"})
             assert await client.track_many(numbered(150)) == 150
-            assert (await client.flush(60)).dead == 150
+            assert (await client.flush(60)).pending == 0
+            assert (await client.stats()).dead == 150
             letters = [letter async for letter in client.dead_letters()]
             found = [each.event["payload"]["n"] for each in letters if each.event]
             assert found == list(range(150))

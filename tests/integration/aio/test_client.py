@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import inspect
 import pickle
@@ -144,7 +145,7 @@ def test_a_client_that_is_shut_down_refuses_calls_and_says_again_how_it_ended(
         async with make_async() as client:
             await track(client, 1)
         first = await client.shutdown()
-        assert (first.sent, first) == (1, await client.shutdown())
+        assert (first.ok, first) == (True, await client.shutdown())
         await client.close()
         await client.aclose()
         calls: list[Any] = [client.start, client.flush, client.stats, client.reset]
@@ -227,6 +228,20 @@ def test_what_is_tracked_when_a_shutdown_begins_is_stored_or_refused(
     del errors[50]
     stored = [number for number, error in enumerate(errors) if error is None]
     assert sorted(numbers(sandbox)) == stored
+
+
+def test_what_tasks_have_tracked_before_a_shutdown_begins_is_stored(
+    make_async: Make, sandbox: Sandbox
+) -> None:
+    async def main() -> None:
+        client = make_async()
+        await client.start()
+        # of asyncio the tasks begin in this order
+        tracked = [asyncio.ensure_future(track(client, number)) for number in range(50)]
+        assert (await asyncio.gather(client.shutdown(60), *tracked))[1:] == [None] * 50
+
+    asyncio.run(main())
+    assert sorted(numbers(sandbox)) == list(range(50))
 
 
 @pytest.mark.parametrize("attempt", [pickle.dumps, copy.copy, copy.deepcopy])

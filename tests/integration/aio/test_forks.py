@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from segops_durable.client import per_process, wiring
 from support.aio import track
 from support.peer import Peer, Request
 
@@ -118,6 +120,28 @@ def test_forks_under_load_lose_nothing_and_hang_nobody(make_async: Make, segops:
     assert segops.accepted == Counter([*range(21), *range(1_000_000, 1_000_000 + tracked)])
 
 
+def test_what_a_child_makes_for_itself_is_not_made_where_its_loop_would_wait(
+    make_async: Make, segops: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_async(api_url=segops.url)
+    asyncio.run(track_all(client, 0))
+    made_on: list[int] = []
+
+    def delivery_of(*arguments: Any) -> Any:
+        made_on.append(threading.get_ident())
+        return wiring.delivery_of(*arguments)
+
+    monkeypatch.setattr(per_process, "delivery_of", delivery_of)
+
+    def work() -> None:
+        asyncio.run(track_all(client, 1))
+        assert len(made_on) == 1
+        assert made_on != [threading.get_ident()]
+
+    assert status_of(in_child(work)) == 0
+    asyncio.run(client.shutdown())
+
+
 def test_a_child_that_does_not_use_the_client_leaves_it_alone(
     make_async: Make, segops: Peer
 ) -> None:
@@ -128,4 +152,5 @@ def test_a_child_that_does_not_use_the_client_leaves_it_alone(
         assert asyncio.run(client.shutdown()).ok
 
     assert status_of(in_child(work)) == 0
-    assert asyncio.run(client.shutdown()).sent == 1
+    assert asyncio.run(client.shutdown()).ok
+    assert segops.accepted == {0: 1}

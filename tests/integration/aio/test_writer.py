@@ -10,6 +10,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from proof.shims import build
 
@@ -142,6 +143,35 @@ def test_while_the_outbox_is_held_each_hears_so_and_the_loop_and_the_client_go_o
 
     run(main)
     assert numbers(sandbox) == [10]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it locks otherwise")
+def test_what_waits_for_the_thread_when_a_shutdown_begins_is_stored(
+    run: Run, make_async: Make, queue_path: Path, sandbox: Sandbox
+) -> None:
+    errors: list[Any] = []
+
+    async def main() -> None:
+        client = make_async(lock_timeout=60)
+        await client.start()
+
+        async def track_in_turns() -> None:
+            async with anyio.create_task_group() as tasks:
+                for number in range(5):
+                    tasks.start_soon(track, client, number)
+                    await anyio.sleep(0.02)
+
+        async with anyio.create_task_group() as tasks:
+            with held(f"{queue_path}.lock"):
+                tasks.start_soon(track_in_turns)
+                await anyio.sleep(0.2)
+                tasks.start_soon(client.shutdown, 60)
+                await anyio.sleep(0.2)
+        errors.append((await client.shutdown()).pending)
+
+    run(main)
+    assert errors == [0]
+    assert numbers(sandbox) == list(range(5))
 
 
 def test_where_no_thread_can_be_had_nothing_is_stored_and_that_is_said(

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segops_durable import ConfigurationError
+from support.beside import beside
 from support.commands import NOWHERE, Commands, closing_client
 from support.events import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from segops_durable.sandbox import Sandbox
 
 
 def test_the_only_outbox_of_a_machine_is_found_without_a_key(
@@ -178,3 +181,14 @@ def test_an_empty_file_is_no_outbox_yet_and_a_look_makes_none_of_it(commands: Co
     assert lie_of(commands.home) == before
     commands("track", "ann", "x")
     assert commands.waiting() == 1
+
+
+def test_what_a_command_stores_by_the_batch_is_sent_at_once_by_the_process_that_sends(
+    commands: Commands, sandbox: Sandbox, wait_until: Callable[[Callable[[], object]], None]
+) -> None:
+    file = commands.home / "events.jsonl"
+    file.write_text('{"user_id":"ann","event_type":"x"}\n' * 40)
+    with beside(sandbox.url, commands.queue_path, flush_interval=600.0) as sender:
+        sender.ask("become_sender")
+        commands("import", str(file))
+        wait_until(lambda: len(sandbox.events()) == 40)

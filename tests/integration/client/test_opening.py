@@ -259,3 +259,35 @@ def test_a_fork_while_another_thread_opens_the_first_client_leaves_a_child_that_
         ).returncode
         assert status == 0
         assert len(segops.requests) == 2
+
+
+LOADS_WITHIN_A_GATE = """
+import os, sys, threading
+import segops_durable.client.opening
+from segops_durable import SegOpsClient
+from segops_durable.system.on_demand import loading
+
+client = SegOpsClient("http://127.0.0.1:9", "sk_test", queue_path=sys.argv[1], shutdown_timeout=0)
+is_within, never = threading.Event(), threading.Event()
+
+def load():
+    is_within.set()
+    never.wait(0.3)  # until the fork has begun, and waits
+    with loading():
+        pass
+
+threading.Thread(target=client._outbox._store.gate.run, args=[load]).start()
+is_within.wait()
+child = os.fork()
+if not child:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+client.track(user_id="u", event_type="e")
+client.shutdown()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_does_not_keep_from_loading_whom_it_waits_for(queue_path: Path) -> None:
+    code = ["-W", "ignore", "-c", LOADS_WITHIN_A_GATE]
+    subprocess.run([sys.executable, *code, queue_path], check=True, timeout=30)

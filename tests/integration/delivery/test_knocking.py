@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,30 @@ def test_a_flush_is_heard(
         assert client.stats().state is State.STANDBY
     assert sorted(numbers(sandbox)) == [0, 1, 2]
     assert sender.ask("state") == "idle"
+
+
+def test_a_flush_that_waits_for_another_process_does_not_ask_it_over_and_over(
+    make_client: Callable[..., SegOpsClient],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    sender = make_client(flush_interval=LONG_INTERVAL)
+    wait_until(lambda: sender._delivery.current.sender.place.is_kept)
+    sandbox.faults(status=503)
+    client = make_client(flush_interval=LONG_INTERVAL)
+    rounds: list[int] = []
+    flusher = client._delivery.current.flusher
+    try_again = flusher.try_again
+
+    def counted() -> int:
+        rounds.append(try_again())
+        return rounds[-1]
+
+    monkeypatch.setattr(flusher, "try_again", counted)
+    track(client, 1)
+    assert not client.flush(timeout=1).ok
+    assert len(rounds) <= 25
 
 
 def test_a_full_batch_is_heard_and_is_one_request(
@@ -140,17 +165,36 @@ def test_the_place_of_one_that_is_stopped_is_taken_and_it_goes_on_without(
     assert Counter(numbers(sandbox)) == Counter(range(21))
 
 
-class Holding:
-    """A SegOps that keeps the first request until it is let go."""
+@can_stop
+def test_few_events_beside_one_that_is_stopped_wait_for_some_intervals_only(
+    sandbox: Sandbox,
+    queue_path: Path,
+    make_client: Callable[..., SegOpsClient],
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    monkeypatch.setattr(knocking, "LOOK_SECONDS", 0.1)
+    with beside(sandbox.url, queue_path, flush_interval=0.2) as sender:  # as short as the other's
+        sender.ask("become_sender")
+        sender.stop()
+        client = make_client(flush_interval=0.2)
+        track(client, 1)
+        wait_until(lambda: not client.stats().pending)
 
-    def __init__(self) -> None:
+
+class Holding:
+    """A SegOps that keeps some requests, by their numbers, until each may go."""
+
+    def __init__(self, *numbers: int) -> None:
         self.peer = Peer(self._react)
-        self.has_come, self.may_go = threading.Event(), threading.Event()
+        self.has_come = {number: threading.Event() for number in numbers}
+        self.may_go = {number: threading.Event() for number in numbers}
 
     def _react(self, request: Request) -> bytes:
-        if not self.has_come.is_set():
-            self.has_come.set()
-            self.may_go.wait(LONG_SECONDS)
+        number = 1 + next(n for n, each in enumerate(self.peer.requests) if each is request)
+        if number in self.may_go:
+            self.has_come[number].set()
+            self.may_go[number].wait(LONG_SECONDS)
         return self.peer.accept(request)
 
 
@@ -164,7 +208,7 @@ def test_one_that_is_stopped_within_a_request_repeats_that_and_sends_no_other(
     connections: int,
 ) -> None:
     monkeypatch.setattr(knocking, "LOOK_SECONDS", 0.1)
-    segops = Holding()
+    segops = Holding(1)
     with (
         segops.peer as peer,
         beside(
@@ -177,12 +221,12 @@ def test_one_that_is_stopped_within_a_request_repeats_that_and_sends_no_other(
     ):
         sender.ask("become_sender")
         sender.ask("track", 0, 100)
-        assert segops.has_come.wait(LONG_SECONDS)
+        assert segops.has_come[1].wait(LONG_SECONDS)
         sender.stop()
         client = make_client(api_url=peer.url, flush_interval=LONG_INTERVAL)
         assert client.flush(timeout=60).ok
         assert client.stats().accepted_total == 100
-        segops.may_go.set()
+        segops.may_go[1].set()
         sender.go_on()
         wait_until(lambda: sender.ask("state") == "standby")
         track(client, 20, first=100)
@@ -193,6 +237,46 @@ def test_one_that_is_stopped_within_a_request_repeats_that_and_sends_no_other(
     assert sorted(peer.accepted) == list(range(120))
     assert sum(sent.values()) - len(sent) == 1  # and with the very key
     assert sum(peer.accepted.values()) == 140
+
+
+@can_stop
+@pytest.mark.parametrize("connections", [1, 2])
+def test_one_that_is_stopped_within_a_request_leaves_alone_what_another_has_begun_since(
+    queue_path: Path,
+    make_client: Callable[..., SegOpsClient],
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[[Callable[[], object]], None],
+    connections: int,
+) -> None:
+    monkeypatch.setattr(knocking, "LOOK_SECONDS", 0.1)
+    segops = Holding(1, 3)  # that of the one which is stopped, and the second of the other
+    with (
+        ThreadPoolExecutor(1) as pool,
+        segops.peer as peer,
+        beside(
+            peer.url,
+            queue_path,
+            flush_interval=LONG_INTERVAL,
+            max_in_flight=connections,
+            timeout=60.0,
+        ) as sender,
+    ):
+        sender.ask("become_sender")
+        sender.ask("track", 0, 100)
+        assert segops.has_come[1].wait(LONG_SECONDS)
+        sender.stop()
+        client = make_client(api_url=peer.url, flush_interval=LONG_INTERVAL, timeout=60.0)
+        flushing = pool.submit(client.flush, 60)
+        assert segops.has_come[3].wait(LONG_SECONDS)
+        segops.may_go[1].set()
+        sender.go_on()
+        wait_until(lambda: sender.ask("state") == "standby")
+        segops.may_go[3].set()
+        assert flushing.result().ok
+    keys = [request.key for request in peer.requests]
+    assert len(keys) == 6  # five batches, and the first one twice
+    assert keys[0] == keys[1]
+    assert sorted(peer.accepted) == list(range(100))
 
 
 @can_stop

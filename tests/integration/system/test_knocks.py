@@ -45,6 +45,7 @@ class Listener:
         self.ear.end()
         self.thread.join(WAIT_SECONDS)
         assert not self.thread.is_alive()
+        assert all(self.heard)  # its end is none of them
 
 
 @pytest.fixture
