@@ -157,7 +157,14 @@ import os, sys
 from segops_durable import SegOpsClient
 
 url, path, victims = sys.argv[1:]
-client = SegOpsClient(url, "sk_test", queue_path=path, flush_interval=300)
+client = SegOpsClient(url, "sk_test", queue_path=path, flush_interval=300, batch_size=500)
+flusher = client._delivery.current.flusher
+
+def send():
+    number = flusher.request_round()
+    with flusher.requests.listening() as news:
+        while not flusher.requests.is_answered(number):
+            news.wait(1)
 
 def ours():
     for name in sorted(os.listdir("/proc/self/fd"), key=int):
@@ -171,7 +178,8 @@ for number in range(60):
     client.track(user_id="u-1", event_type="page_viewed", payload={"n": number})
     if number % 2:
         client.stats()
-        client.flush(0 if number % 4 == 1 else 20)
+    if number % 4 != 2:
+        send()  # and nothing of ours is at work from then on: it would be with a number that goes
     mine = list(ours())
     fd = mine[number % len(mine)]
     os.close(fd)  # twice, say: the number was the program's own before
