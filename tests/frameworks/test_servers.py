@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,6 +76,23 @@ def test_a_worker_that_is_killed_takes_nothing_with_it(
         wait_until(lambda: len(articles(sandbox)) >= 11)
     assert sorted(set(articles(sandbox))) == sorted([*(f"a{n}" for n in range(10)), "a9x"])
     assert sandbox.summary()["conflicting_keys"] == 0  # it may have been sending, and died
+
+
+def test_eight_workers_make_no_more_requests_than_their_events_fill(
+    sandbox: Sandbox, programs: Programs, port: int, wait_until: Callable[..., None]
+) -> None:
+    patient = replace(programs, environ={**programs.environ, "SEGOPS_FLUSH_INTERVAL": "300"})
+    command = ("gunicorn", "--workers", "8", "flask_app:app", "--bind", f"127.0.0.1:{port}")
+    with patient.started(*command), ThreadPoolExecutor(8) as visitors:
+        urls = [f"http://127.0.0.1:{port}/buy/a{n:03}" for n in range(640)]
+        for answer in visitors.map(lambda url: answered(url, method="POST"), urls):
+            answer.raise_for_status()
+        wait_until(lambda: len(articles(sandbox)) > 640 - 8 * 20, 90)
+        requests_made, events = len(sandbox.requests()), len(articles(sandbox))
+        assert requests_made <= 1.1 * events / 20 + 1  # and the one that a start makes
+    with programs.started("segops-durable", "drain") as drain:
+        assert drain.wait(60) == 0, programs.log
+    assert articles(sandbox) == sorted(f"a{n:03}" for n in range(640))
 
 
 def test_an_application_that_uwsgi_forks_itself_is_told_what_to_do(
