@@ -127,8 +127,7 @@ def claims() -> dict[str, Row]:
         ),
         Row(
             "loop-gap",
-            "longest gap of an event loop's 1 ms heartbeat, 1,000 tracked a second, SegOps away: "
-            "more than without, 99th percentile",
+            "a loop's longest gap, 1,000 `track` a second: more than without",
             5,
             is_most=True,
             unit=" ms",
