@@ -95,6 +95,27 @@ def test_eight_workers_make_no_more_requests_than_their_events_fill(
     assert articles(sandbox) == sorted(f"a{n:03}" for n in range(640))
 
 
+AGAIN = """
+import asyncio
+from fastapi_app import app
+
+async def main():
+    for _ in range(2):  # as tests of an application do
+        async with app.router.lifespan_context(app) as state:
+            await state["segops"].track(user_id="u", event_type="order_placed")
+
+asyncio.run(main())
+"""
+
+
+def test_an_application_may_be_started_and_ended_more_than_once(
+    sandbox: Sandbox, programs: Programs
+) -> None:
+    with programs.started("python", "-c", AGAIN) as process:
+        assert process.wait(60) == 0, programs.log
+    assert len(sandbox.events()) == 2
+
+
 def test_an_application_that_uwsgi_forks_itself_is_told_what_to_do(
     programs: Programs, port: int
 ) -> None:

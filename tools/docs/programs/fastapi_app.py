@@ -6,26 +6,26 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 
 from segops_durable.aio import AsyncSegOpsClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-segops = AsyncSegOpsClient.from_env()  # touches neither the disk nor a loop
-
 
 @asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, AsyncSegOpsClient]]:
     """Open the outbox before the first request, and make a last effort after the last."""
-    async with segops:
-        yield
+    # a client each time: a test may start and end the application more than once
+    async with AsyncSegOpsClient.from_env() as segops:
+        yield {"segops": segops}
 
 
-async def client() -> AsyncSegOpsClient:
+async def client(request: Request) -> AsyncSegOpsClient:
     """What a route depends on; a test puts another in its place."""
-    return segops
+    found: AsyncSegOpsClient = request.state.segops
+    return found
 
 
 app = FastAPI(lifespan=lifespan)

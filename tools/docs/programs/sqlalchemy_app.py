@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
 
 from segops_durable import SegOpsClient
 
 client = SegOpsClient.from_env()
+waiting: WeakKeyDictionary[SessionTransaction, list[dict[str, Any]]] = WeakKeyDictionary()
 
 
 def track_on_commit(session: Session, **fields: Any) -> None:
-    """Track an event once the session has committed; a rollback forgets it."""
-    session.info.setdefault("events", []).append(fields)
+    """Track an event once the session's transaction has committed, and its savepoint before it."""
+    transaction = session.get_nested_transaction() or session.get_transaction() or session.begin()
+    waiting.setdefault(transaction, []).append(fields)
 
 
 @event.listens_for(Session, "after_commit")
 def _track(session: Session) -> None:
-    client.track_many(session.info.pop("events", []))
-
-
-@event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
-    session.info.pop("events", None)
+    # also called for a savepoint; of what is rolled back or closed, events go with its transaction
+    transaction = session.get_nested_transaction() or session.get_transaction()
+    if transaction is not None and (events := waiting.pop(transaction, [])):
+        if transaction.nested and transaction.parent is not None:
+            waiting.setdefault(transaction.parent, []).extend(events)
+        else:
+            client.track_many(events)
 
 
 class Base(DeclarativeBase):
