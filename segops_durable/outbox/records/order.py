@@ -36,7 +36,8 @@ class Order(NamedTuple):
 
 def order_as_text(order: Order) -> str:
     """The note's value."""
-    return json.dumps({"seconds": order.seconds, **order.since._asdict()})
+    # an option may say so many seconds as an int, which `order_of` takes for damage
+    return json.dumps({"seconds": float(order.seconds), **order.since._asdict()})
 
 
 def order_of(text: str) -> Order | None:

@@ -34,6 +34,12 @@ def test_what_is_left_goes_by_the_uptime_and_after_a_reboot_by_the_time_of_day(
     assert note.left(now) == left
 
 
+def test_whole_seconds_of_an_option_are_as_good() -> None:
+    """`max_retry_after=60` is the shorter of two, and an int."""
+    order = order_of(order_as_text(ASKED._replace(seconds=60)))
+    assert order == ASKED._replace(seconds=60.0)
+
+
 def test_a_note_of_an_older_version_ends_by_the_time_of_day() -> None:
     order = order_of(repr(NOW + 600.0))
     assert order is not None
