@@ -129,8 +129,13 @@ class Settling:
             self._batches.release(batch, None)
 
     def give_back(self) -> None:
-        """Let what stayed marked though it has not left be taken anew, by whoever sends next."""
-        self._batches.give_back(self._agenda.unsent)
+        """Let what stayed marked though it has not left be taken anew, by whoever sends next.
+
+        Whoever sends by now may have it on its way: without the mark a kill would have it sent
+        again in another batch.
+        """
+        if self._lock.is_held:
+            self._batches.give_back(self._agenda.unsent)
         self._agenda.unsent.clear()
 
     def _may_stay_marked(self, outcome: Outcome) -> bool:

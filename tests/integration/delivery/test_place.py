@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from segops_durable.outbox import Outbox
+    from segops_durable.sandbox import Sandbox
     from support.rig import Rig
 
 
@@ -57,6 +58,20 @@ def test_what_was_refused_is_not_divided_by_it(make_rig: Callable[..., Rig]) -> 
         assert len(segops.requests) == 1
         assert marks(rig.outbox) == [(1, 20)]
         assert rig.outbox.waiting.counts().pending == 20
+
+
+def test_what_has_not_left_keeps_its_mark_when_it_ends(
+    make_rig: Callable[..., Rig], sandbox: Sandbox
+) -> None:
+    """The next one has found the mark and sends that batch: it must not become another."""
+    rig = make_rig(sandbox.url)
+    sandbox.stop()
+    rig.append(5)
+    rig.round()
+    assert marks(rig.outbox) == [(1, 5)]
+    lose_place(rig.outbox)
+    rig.delivery.sender.give_back()
+    assert marks(rig.outbox) == [(1, 5)]
 
 
 def test_it_can_have_the_place_again(make_rig: Callable[..., Rig]) -> None:
