@@ -88,6 +88,8 @@ class Ear(_Bound):
                 continue
             except OSError:  # closed: by us, or by the program
                 break
+            if not self._is_ours:  # the answer would go out by what has the number now
+                break
             word, said = data[:_DIGITS], data[_DIGITS:]
             if hmac.compare_digest(word, self._word) and said != _END:
                 with suppress(OSError, TypeError):  # whoever knocked may be gone, or have no name

@@ -134,3 +134,29 @@ def test_a_descriptor_that_became_a_strangers_is_neither_read_nor_written_nor_cl
         other.settimeout(0)
         with pytest.raises(BlockingIOError):
             other.recv(1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="numbers are given anew in order")
+def test_no_answer_goes_out_by_what_has_the_descriptor_since_the_knock_came(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ear = Ear()
+    knock = Knock(ear.address)
+    mine = ear._socket
+    theirs, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with theirs, other:
+
+        def recvfrom(size: int) -> tuple[bytes, object]:
+            found = mine.recvfrom(size)
+            os.dup2(theirs.fileno(), mine.fileno())
+            return found
+
+        wrapped = {name: getattr(mine, name) for name in ("sendto", "fileno", "detach", "close")}
+        monkeypatch.setattr(ear, "_socket", SimpleNamespace(recvfrom=recvfrom, **wrapped))
+        assert knock.send("full")
+        assert ear.hear() is None
+        assert not knock.is_heard()
+        number = mine.fileno()
+        for each in (ear, knock):
+            each.close()
+        os.close(number)
