@@ -16,7 +16,9 @@ from contextlib import closing
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from segops_durable.client import SegOpsClient
 from segops_durable.errors import ConfigurationError, StorageError
+from segops_durable.errors.plain_text import shown
 from segops_durable.events import encode_event, make_event, make_identify_event
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from segops_durable.client import SegOpsClient
     from segops_durable.events import Event
 
 _CREATE = """
@@ -53,7 +54,7 @@ def outbox_in(connection: sqlite3.Connection) -> OutboxIn:
             ``segops_outbox`` is made, if need be.
 
     Raises:
-        ConfigurationError: The database is no file.
+        ConfigurationError: It is no connection of `sqlite3`, or the database is no file.
         sqlite3.Error: The table cannot be made.
     """
     return OutboxIn(connection)
@@ -63,6 +64,11 @@ class OutboxIn:
     """A table of events in an application's own database; `outbox_in` opens it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        if not hasattr(
+            connection, "total_changes"
+        ):  # what wraps one, as SQLAlchemy, has it as well
+            problem = f"connection must be a sqlite3.Connection, got {shown(connection)}"
+            raise ConfigurationError(problem, field="connection")
         (path,) = (
             file for _, name, file in connection.execute("PRAGMA database_list") if name == "main"
         )
@@ -136,11 +142,12 @@ class OutboxIn:
             How many were moved.
 
         Raises:
-            ConfigurationError: The client has a public key.
+            ConfigurationError: The client has a public key, or is no `SegOpsClient`.
             StorageError: The database is locked (by a transaction of yours?), or cannot be read;
                 or the outbox cannot take them, and they stay where they are.
             ClosedError: The client is shut down.
         """
+        _check_client(client)
         if client._options.has_public_key:  # noqa: SLF001 - the same package
             raise ConfigurationError("api_key must be a secret key for this", field="api_key")
         try:
@@ -170,6 +177,12 @@ class OutboxIn:
             own.execute(_DELETE, (rows[0][0], rows[-1][0]))
         own.execute("COMMIT")
         return len(rows)
+
+
+def _check_client(client: object) -> None:
+    if not isinstance(client, SegOpsClient):
+        problem = f"client must be a SegOpsClient, got {shown(client)}"
+        raise ConfigurationError(problem, field="client")
 
 
 def _own_connection(path: str) -> sqlite3.Connection:

@@ -12,6 +12,7 @@ from segops_durable._version import __version__
 from segops_durable.api import Watch
 from segops_durable.client import SegOpsClient
 from segops_durable.errors import ConfigurationError
+from segops_durable.errors.plain_text import shown
 from segops_durable.otel.origins import Origins
 from segops_durable.otel.sends import Measures, Sends
 from segops_durable.otel.standing import Standing
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from segops_durable.aio import AsyncSegOpsClient
 
 _NAME = "segops_durable"
+_PROVIDER = "a provider of OpenTelemetry"
 
 
 def instrument(
@@ -46,8 +48,10 @@ def instrument(
         tracer_provider: What makes the tracer. Defaults to the global one.
 
     Raises:
-        ConfigurationError: It is an asynchronous client that is not started.
+        ConfigurationError: It is no client, or an asynchronous one that is not started; or what
+            is given as a provider is none.
     """
+    _check(client, trace, meter_provider, tracer_provider)
     # what a loop's client stores and sends by is a client of this kind within it
     opened = client if isinstance(client, SegOpsClient) else client._inner  # noqa: SLF001 - of our own package, as below
     if opened is None:
@@ -63,6 +67,17 @@ def instrument(
     sends = Sends(options.api_url, instruments.measures, tracer, origins)
     opened._look_on(Watch(sends), None if origins is None else origins.remember)  # noqa: SLF001
     instruments.standing.add(opened, str(options.outbox_path))
+
+
+def _check(client: object, trace: object, meters: object, tracers: object) -> None:
+    for name, is_right, what, value in (
+        ("client", hasattr(client, "_look_on") or hasattr(client, "_inner"), "a client", client),
+        ("trace", isinstance(trace, bool), "True or False", trace),
+        ("meter_provider", meters is None or hasattr(meters, "get_meter"), _PROVIDER, meters),
+        ("tracer_provider", tracers is None or hasattr(tracers, "get_tracer"), _PROVIDER, tracers),
+    ):
+        if not is_right:
+            raise ConfigurationError(f"{name} must be {what}, got {shown(value)}", field=name)
 
 
 class _Instruments:

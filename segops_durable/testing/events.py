@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from segops_durable.errors.plain_text import visible
+from segops_durable.errors import ConfigurationError
+from segops_durable.errors.plain_text import shown, visible
 from segops_durable.events import Event, encode_event
 
 if TYPE_CHECKING:
@@ -59,8 +60,12 @@ class Events(Sequence[dict[str, Any]]):  # noqa: PLW1641 - it changes as events 
 
         Raises:
             AssertionError: There were fewer; it says which, and what came besides.
+            ConfigurationError: `count` is no whole number, or `timeout` no number of seconds.
         """
         __tracebackhide__ = True
+        for name, kind, value in (("count", int, count), ("timeout", (int, float), timeout)):
+            if not isinstance(value, kind):
+                raise ConfigurationError(f"{name} must be a number, got {shown(value)}", field=name)
         deadline = time.monotonic() + timeout
         pause = threading.Event()
         while len(found := list(self)) < count:

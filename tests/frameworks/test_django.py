@@ -108,6 +108,17 @@ with transaction.atomic():
         raise AssertionError("it was taken")
     assert client().stats().pending == 0
 assert client().flush(20).ok
+from django.conf import settings
+from segops_durable import ConfigurationError
+from segops_durable.contrib.django.current import chosen
+right, settings.SEGOPS = settings.SEGOPS, None
+try:
+    chosen()
+except ConfigurationError as error:
+    assert str(error) == "SEGOPS must be a dict, got None", error
+else:
+    raise AssertionError("it was taken")
+settings.SEGOPS = right
 try:
     call_command("segops", "config")
 except SystemExit as end:

@@ -207,6 +207,10 @@ def test_what_cannot_be_is_refused_and_nothing_is_moved(
         events.move_to(make_client("pk_test"))
     with closing(sqlite3.connect(":memory:")) as memory, pytest.raises(ConfigurationError):
         outbox_in(memory)
+    nothing: Any = "shop.db"
+    for wrong in (lambda: outbox_in(nothing), lambda: events.move_to(nothing)):
+        with pytest.raises(ConfigurationError, match=r"must be a .*, got 'shop\.db'"):
+            wrong()
     client = make_client()
     shop.execute("INSERT INTO orders VALUES (2)")
     with pytest.raises(StorageError, match="after the commit"):

@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from segops_durable import SegOpsClient
+from segops_durable import ConfigurationError, SegOpsClient
+from segops_durable.errors.plain_text import shown
 from segops_durable.events import encode_event, make_event
 
 _CLIENTS: dict[str, SegOpsClient] = {}
@@ -32,8 +33,15 @@ def client() -> SegOpsClient:
 
 
 def chosen() -> dict[str, Any]:
-    """The options that ``settings.SEGOPS`` has."""
-    return dict(getattr(settings, "SEGOPS", {}))
+    """The options that ``settings.SEGOPS`` has.
+
+    Raises:
+        ConfigurationError: It is no dict.
+    """
+    options: object = getattr(settings, "SEGOPS", {})
+    if not isinstance(options, dict):
+        raise ConfigurationError(f"SEGOPS must be a dict, got {shown(options)}", field="SEGOPS")
+    return options.copy()
 
 
 def track_on_commit(*, using: str | None = None, **event: Any) -> None:

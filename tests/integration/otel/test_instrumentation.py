@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from segops_durable import ConfigurationError
+from segops_durable.otel import instrument
+from segops_durable.testing import MemoryClient
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,3 +92,10 @@ with SegOpsClient(sys.argv[1], "sk_test", queue_path=sys.argv[2]) as client:
 """
     assert said(code, sandbox.url, tmp_path / "outbox.db") == ""
     assert len(sandbox.events()) == 1
+
+
+@pytest.mark.parametrize("wrong", ["client", "trace", "meter_provider", "tracer_provider"])
+def test_what_cannot_be_measured_or_measure_is_refused_by_its_name(wrong: str) -> None:
+    given: dict[str, Any] = {"client": MemoryClient("http://localhost:1", "sk_test"), wrong: "no"}
+    with pytest.raises(ConfigurationError, match=f"^{wrong} must be .*, got 'no'"):
+        instrument(**given)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from segops_durable import Event
+from segops_durable import ConfigurationError, Event
 from segops_durable.testing import Events
 
 FIRST = {"user_id": "u-1", "event_type": "page_viewed", "occurred_at": "t1", "payload": {"n": 1}}
@@ -107,6 +107,12 @@ def test_too_few_say_which_came_and_what_is_known_besides(events: Events) -> Non
         "of all events that were accepted: page_viewed (2), order_placed (1)",
         "answers: 202 (3)",
     ]
+
+
+@pytest.mark.parametrize("wrong", [{"count": "2"}, {"count": 2, "timeout": "soon"}])
+def test_what_is_no_number_is_refused(events: Events, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"(count|timeout) must be a number, got '"):
+        events.wait_for(**wrong)
 
 
 def test_what_is_said_is_bounded_and_leads_no_terminal() -> None:
