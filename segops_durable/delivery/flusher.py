@@ -155,9 +155,12 @@ class Flusher:
             self.start_if_wanted()
 
     def hear(self, said: str) -> None:
-        """Hear of another process, which does not send, what `knocking` says."""
+        """Hear of another process, which does not send, what `knocking` says.
+
+        If this one does not either by then, it tells whoever does.
+        """
         if said == ROUND:
-            self.requests.add()
+            self.request_round()
         elif said in WISHES:
             self._wishes.add(said)
         self._bell.ring()

@@ -91,19 +91,19 @@ class Knocking:
             wishes: What else this process would have liked of its round. Defaults to nothing.
         """
         wanted = {*wishes, *(self._wanted.popleft() for _ in range(len(self._wanted)))}
-        if self._knock is not None and self._knock.is_heard():
+        self._is_heard()
+        if self._knock is not None:
+            if all(self._knock.send(each) for each in sorted(wanted)):
+                self._said |= wanted
+                return
+            wanted |= self._said - {THERE}  # it is there no more: another may be by now
             self.forget()
-        if self._knock is None:
-            urgent = sorted(wanted - {OVER})
-            if urgent or not wanted:
-                self._begin(urgent)
-            elif not self._begin([OVER], slower_than=self._interval):
-                # it would send them as soon as this one, unless it is stopped
-                self._begin([THERE])
-        elif all(self._knock.send(each) for each in sorted(wanted)):
-            self._said |= wanted
-        else:
-            self.forget()
+        urgent = sorted(wanted - {OVER})
+        if urgent or not wanted:
+            self._begin(urgent)
+        elif not self._begin([OVER], slower_than=self._interval):
+            # it would send them as soon as this one, unless it is stopped
+            self._begin([THERE])
         if self._knock is None and ROUND in wanted:  # whoever has the place may just have got it
             self._wanted.append(ROUND)
 
@@ -124,27 +124,37 @@ class Knocking:
         """Look whether it was heard; where it is not for long enough, take that one's place away.
 
         Returns:
-            Whether that was done: the place is anybody's.
+            Whether it came to nobody: a round takes the place, or tells whoever has it by now.
         """
-        if self._knock is None or self._look_at > time.monotonic():
-            return False
-        if self._knock.is_heard():
-            self.forget()
+        if self._knock is None or self._look_at > time.monotonic() or self._is_heard():
             return False
         self._unheard += 1
         self._look_at = time.monotonic() + LOOK_SECONDS
         if self._unheard < DEAF_AFTER:
-            if not all(self._knock.send(each) for each in sorted(self._said)):
-                self.forget()  # it is there no more
-            return False
+            if all(self._knock.send(each) for each in sorted(self._said)):
+                return False
+            self._want_anew()  # it is there no more
+            return True
         address = self._address
-        self.forget()
+        self._want_anew()
         with suppress(OSError, StorageError, KeyError, TypeError, ValueError):
             pid = self._outbox.sender_lock.take_away(address)
             if pid is not None:
                 _log.warning("process %d hears nothing, and is the sender no more", pid)
-                return True
-        return False
+        return True
+
+    def _is_heard(self) -> bool:
+        """Whether a knock was heard, and is done with; what did not fit in is told once more."""
+        if self._knock is None or not self._knock.is_heard():
+            return False
+        unsaid = sorted(self._knock.unsaid)
+        self.forget()
+        self._begin(unsaid)
+        return True
+
+    def _want_anew(self) -> None:
+        self._wanted.extend(self._said - {THERE})
+        self.forget()
 
     def _begin(self, said: list[str], slower_than: float = 0.0) -> bool:
         """Knock anew; say whether anybody is there."""

@@ -111,6 +111,9 @@ class Knock(_Bound):
     Args:
         address: As an `Ear` has told it.
 
+    Attributes:
+        unsaid: What did not fit in, where others have knocked before and were not heard.
+
     Raises:
         ValueError: It is none.
         OSError: There is no socket to be had.
@@ -133,6 +136,7 @@ class Knock(_Bound):
         made.bind(here)
         made.setblocking(False)  # noqa: FBT003 - the standard library's
         self._word = word.encode()
+        self.unsaid: set[str] = set()
         super().__init__(made)
 
     def send(self, said: str) -> bool:
@@ -141,10 +145,12 @@ class Knock(_Bound):
             return False
         try:
             self._socket.sendto(self._word + said.encode(), self._to)
-        except BlockingIOError:  # others have knocked before, and were not heard
+        except BlockingIOError:
+            self.unsaid.add(said)
             return True
         except (OSError, OverflowError):
             return False
+        self.unsaid.discard(said)
         return True
 
     def is_heard(self) -> bool:
