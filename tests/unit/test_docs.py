@@ -11,6 +11,8 @@ from segops_durable.cli.prometheus import _METRICS, _PREFIX
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "tools" / "docs"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REPOSITORY = "https://github.com/segops-durable/segops_durable"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "pages").glob("*.md")}
 TESTS = "\n".join(
     path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "frameworks").glob("*.py")
@@ -53,3 +55,36 @@ def test_each_program_that_a_page_shows_is_one_that_a_test_runs() -> None:
     for program in shown:
         place = Path(program)
         assert any(re.search(rf"\b{name}\b", TESTS) for name in (place.stem, place.parts[0])), place
+
+
+def test_each_section_of_readme_is_on_a_page_but_for_those_about_a_checkout() -> None:
+    sections = set(re.findall(r"^#{1,2} (.+)$", _without_code(README), re.MULTILINE))
+    shown = [
+        name
+        for text in PAGES.values()
+        for name in re.findall(r"^<!-- README: (.+) -->$", text, re.MULTILINE)
+    ]
+    assert len(shown) == len(set(shown))
+    assert sections - set(shown) == {"Try it", "For those who work on it", "License"}
+
+
+def test_a_link_to_the_repository_leads_to_a_file_or_a_heading_that_is_there() -> None:
+    headings = re.findall(r"^#{1,2} (.+)$", _without_code(README), re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+    links = {
+        link
+        for text in (README, *PAGES.values())
+        for link in re.findall(rf"\]\({REPOSITORY}([^)]*)\)", text)
+    }
+    assert links
+    for link in links:
+        kind, _, place = link.partition("/main/")
+        if kind in {"/blob", "/raw"}:
+            assert (ROOT / place).is_file(), link
+        else:
+            assert link.startswith("#"), link
+            assert link[1:] in anchors, link
+
+
+def _without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
