@@ -23,7 +23,9 @@ from segops_durable.system.descriptors import file_of, raised
 _DIGITS = 32
 _HEARD = b"heard"
 _END = b""
-_LONGEST = 64
+_LONGEST = 1 << 16
+"""What is longer than there is room for is an error on Windows: a stranger would end an ear so."""
+
 _LOOPBACK = "127.0.0.1"
 _AT_ONCE = getattr(socket, "MSG_DONTWAIT", 0)  # Windows has none: there a datagram never waits
 
@@ -121,7 +123,7 @@ class Knock(_Bound):
 
     def __init__(self, address: str) -> None:
         kind, name, word = address.split(":")
-        if len(name) > _DIGITS or len(word) != _DIGITS or not word.isascii():
+        if len(name) > _DIGITS or len(word) != _DIGITS or not address.isascii():
             raise ValueError(address)
         if kind == "unix" and sys.platform == "linux":
             self._to: Any = _abstract(name)

@@ -106,7 +106,15 @@ def test_a_knock_at_one_that_is_deaf_neither_waits_nor_is_heard() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "unix", "unix:a:b", f"tcp:1:{WORD}", f"udp:x:{WORD}", f"unix:0{WORD}:{WORD}"],
+    [
+        "",
+        "unix",
+        "unix:a:b",
+        f"tcp:1:{WORD}",
+        f"udp:x:{WORD}",
+        f"unix:0{WORD}:{WORD}",
+        f"unix:\ud800:{WORD}",
+    ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
@@ -160,3 +168,26 @@ def test_no_answer_goes_out_by_what_has_the_descriptor_since_the_knock_came(
         for each in (ear, knock):
             each.close()
         os.close(number)
+
+
+def test_a_system_that_takes_a_long_datagram_for_an_error_makes_nobody_deaf(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ear = Ear()
+    knock = Knock(ear.address)
+    mine = ear._socket
+
+    def recvfrom(size: int) -> tuple[bytes, object]:
+        data, whence = mine.recvfrom(1 << 20)
+        if len(data) > size:
+            raise OSError(10040, "a message on a datagram socket was larger than the buffer")
+        return data, whence
+
+    wrapped = {name: getattr(mine, name) for name in ("sendto", "fileno", "detach", "close")}
+    monkeypatch.setattr(ear, "_socket", SimpleNamespace(recvfrom=recvfrom, **wrapped))
+    stranger = knock._socket
+    stranger.sendto(b"x" * 60_000, knock._to)
+    assert knock.send("full")
+    assert ear.hear() == "full"
+    for each in (ear, knock):
+        each.close()
