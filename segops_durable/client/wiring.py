@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segops_durable.client.options import Options
+    from segops_durable.outbox import Batch
     from segops_durable.system.clock import Clock
 
 
@@ -80,9 +81,12 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
     pace = _pace_of(options)
     exchanges = _exchanges_of(options, halt, clock)
     handshake = None if users is None else Handshake(exchanges[0], options.api_key, users, clock)
-    transports = [
-        Transport(each, options.api_key, handshake, outbox.batches.is_whole) for each in exchanges
-    ]
+
+    def may_leave(batch: Batch) -> bool:
+        # one that is stopped within a request, and loses its place, tries no other when it goes on
+        return outbox.sender_lock.is_held and outbox.batches.is_whole(batch)
+
+    transports = [Transport(each, options.api_key, handshake, may_leave) for each in exchanges]
     report = Reporter(options.on_error, clock)
     sender = Sender(
         outbox, transports, pace, report, users=users, stop=stop, halt=halt, clock=clock

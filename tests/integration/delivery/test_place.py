@@ -74,6 +74,25 @@ def test_what_has_not_left_keeps_its_mark_when_it_ends(
     assert marks(rig.outbox) == [(1, 5)]
 
 
+@pytest.mark.parametrize("connections", [1, 2])
+def test_what_has_failed_is_not_tried_again_by_it(
+    make_rig: Callable[..., Rig], connections: int
+) -> None:
+    """The next one has sent it meanwhile, perhaps so long ago that SegOps knows the key no more."""
+
+    def fail(_request: Request) -> bytes:
+        lose_place(rig.outbox)
+        return answer(503, {"detail": "Later."})
+
+    with Peer(fail) as segops:
+        rig = make_rig(segops.url, max_in_flight=connections)
+        rig.append(20)
+        rig.round()
+        assert len(segops.requests) == 1
+        assert marks(rig.outbox) == [(1, 20)]
+        assert rig.state == "standby"
+
+
 def test_it_can_have_the_place_again(make_rig: Callable[..., Rig]) -> None:
     def accept(request: Request) -> bytes:
         if len(segops.requests) == 1:
