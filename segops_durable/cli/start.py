@@ -25,7 +25,7 @@ def _run() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in _NOT_OURS:  # no extra brings that
             raise
-        sys.exit(f'{error.name} is not installed; try: pip install "segops-durable[cli,sandbox]"')
+        sys.exit(f'{error.name} is not installed; try: pip install "segops-durable[cli]"')
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # an encoding without the letter: shown, no crash
             stream.reconfigure(errors="backslashreplace")

@@ -15,9 +15,16 @@ rate limits by plan. It stores what it accepted, before it answers, in SQLite. N
 
 from __future__ import annotations
 
-from segops_durable.sandbox.faults import Faults
-from segops_durable.sandbox.server import Sandbox
-from segops_durable.sandbox.sessions import HMAC_SECRET
-from segops_durable.sandbox.settings import PLANS, Settings
+try:
+    from segops_durable.sandbox.faults import Faults
+    from segops_durable.sandbox.server import Sandbox
+    from segops_durable.sandbox.sessions import HMAC_SECRET
+    from segops_durable.sandbox.settings import PLANS, Settings
+except ModuleNotFoundError as _error:
+    if (_error.name or "").startswith("segops_durable"):
+        raise
+    raise ModuleNotFoundError(
+        f'{_error.name} is not installed: pip install "segops-durable[sandbox]"', name=_error.name
+    ) from _error
 
 __all__ = ["HMAC_SECRET", "PLANS", "Faults", "Sandbox", "Settings"]

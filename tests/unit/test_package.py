@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import pickle
+import subprocess
+import sys
 
 import pytest
 import segops
@@ -122,3 +124,24 @@ def test_errors_keep_their_data_through_pickling(error: errors.SegOpsError) -> N
 
 def test_the_command_line_is_a_group_of_click_that_others_may_take_in() -> None:
     assert "import" in cli.run.commands
+
+
+@pytest.mark.parametrize(
+    ("missing", "code", "said"),
+    [
+        ("click", "from segops_durable.__main__ import main; main()", "segops-durable[cli]"),
+        ("uvicorn", "import segops_durable.sandbox", "segops-durable[sandbox]"),
+    ],
+)
+def test_where_an_extra_is_missing_it_is_named(missing: str, code: str, said: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.modules[{missing!r}] = None; {code}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert f"{missing} is not installed" in last
+    assert last.endswith(f'pip install "{said}"')
