@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.system.filelock import FileLock
@@ -183,7 +184,9 @@ class SenderLock:
             self._lock = None
 
     def _write_note(self, lock: FileLock) -> None:
-        lock.write(json.dumps({"pid": os.getpid(), **self._note}).encode())
+        # on a full disk sending is what makes room: it must not wait for a note that others read
+        with suppress(OSError):
+            lock.write(json.dumps({"pid": os.getpid(), **self._note}).encode())
 
     def _read_note(self) -> dict[str, Any]:
         if not self._path.exists():  # nobody has sent yet: a file is not made to be read

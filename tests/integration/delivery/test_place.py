@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import pytest
 
+from segops_durable.system.filelock import FileLock
+from support.events import numbers
 from support.peer import Peer, Request, answer
 
 if TYPE_CHECKING:
@@ -125,3 +128,27 @@ def test_it_is_taken_away_from_the_one_that_does_not_hear_and_from_no_other(
         kept = [(lock.take_away(each) is None, lock.is_held) for each in (address[::-1], address)]
         assert kept == [(True, True), (False, False)]
         assert lock.take_away(address) is None  # it is nobody's by now
+
+
+def test_a_disk_that_is_full_keeps_a_note_from_others_and_nothing_from_being_sent(
+    make_rig: Callable[..., Rig],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    def fail(_lock: FileLock, _note: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    rig = make_rig(sandbox.url)
+    rig.append(1)
+    with monkeypatch.context() as full:
+        full.setattr(FileLock, "write", fail)
+        rig.round()
+    assert numbers(sandbox) == [0]
+    rig.delivery.flusher.note.leave()
+    found = rig.outbox.sender_lock.knock()
+    assert found is not None
+    _, knock = found
+    assert knock.send("there")
+    wait_until(knock.is_heard)
+    knock.close()
