@@ -33,6 +33,10 @@ SERVERS = {
         *("uwsgi", "--master", "--die-on-term", "--processes", "3", "--lazy-apps"),
         *("--enable-threads", "-H", sys.prefix, "--module", "flask_app:app", "--http-socket"),
     ),
+    "uwsgi, with its hook": (
+        *("uwsgi", "--master", "--die-on-term", "--processes", "3", "--enable-threads"),
+        *("-H", sys.prefix, "--module", "uwsgi_app:app", "--http-socket"),
+    ),
 }
 
 
