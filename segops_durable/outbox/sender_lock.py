@@ -169,6 +169,7 @@ class SenderLock:
     def after_fork_in_child(self) -> None:
         """Start without the lock: it stayed with the parent, and so did those who hear."""
         self._guard = _lock()
+        self._note = {}  # the parent's state, and where the parent hears
         if self._ear is not None:
             self._ear.close()
             self._ear = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from segops_durable.outbox import sender_lock
 from segops_durable.system.filelock import FileLock
 from support.events import numbers
 from support.peer import Peer, Request, answer
@@ -152,3 +153,22 @@ def test_a_disk_that_is_full_keeps_a_note_from_others_and_nothing_from_being_sen
     assert knock.send("there")
     wait_until(knock.is_heard)
     knock.close()
+
+
+def test_a_child_tells_nobody_to_knock_at_its_parent(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    lock = make_rig("http://127.0.0.1:9").outbox.sender_lock
+    assert lock.try_acquire()
+    assert lock.listen(5.0) is not None
+    lock.leave_note({"state": "backing_off"})
+    lock.before_fork()
+    lock.after_fork_in_child()
+    monkeypatch.setattr(sender_lock, "Ear", fail)
+    assert lock.try_acquire()
+    assert lock.listen(5.0) is None
+    lock.leave_note({"state": "idle"})
+    assert lock.knock() is None
