@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from segops_durable.outbox.findability import BY_INDEX, FIRST, check_index, rows_of
 from segops_durable.outbox.records.batch import body_size
 from segops_durable.outbox.records.marks import first_query
-from segops_durable.outbox.records.schema import QUEUE
+from segops_durable.outbox.records.schema import IS_FREE, QUEUE
 from segops_durable.outbox.records.walking import HIGHEST_ID, LOWEST_ID, out_of_order
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ SELECT id FROM step WHERE behind < id
 """
 """From each batch to the row behind it: to look at each row whether it is in one costs 0.5 us."""
 
+_FREE_BY_ROW = f"""
+SELECT _id FROM {QUEUE} AS row
+WHERE identity = ?{{by_index}} AND {IS_FREE} ORDER BY _id LIMIT 1
+"""
+"""The same by each row in its place: one whose id is damaged is there, but no search finds it."""
+
 _NEXT_MARK = "SELECT min(first_id) FROM in_flight WHERE identity = ? AND first_id > ?"
 
 
@@ -54,12 +60,18 @@ def is_worth_taking(read: Callable[..., list[Any]], take: Take) -> bool:
         return bool(free[0][0] <= take.up_to)
     first = read(FIRST)
     # damage: nobody's row is at the head, or one that is not found where it should be
-    return bool(first) and (not isinstance(first[0][1], str) or first[0][1] == take.identity)
+    if first and (not isinstance(first[0][1], str) or first[0][1] == take.identity):
+        return True
+    return bool(first and read(*_of_identity(_FREE_BY_ROW, take)))
 
 
 def free_query(take: Take) -> tuple[str, tuple[str]]:
     """The SELECT for an identity's oldest row that is in no batch."""
-    return _FREE.format(by_index=BY_INDEX if take.identity else ""), (take.identity,)
+    return _of_identity(_FREE, take)
+
+
+def _of_identity(sql: str, take: Take) -> tuple[str, tuple[str]]:
+    return sql.format(by_index=BY_INDEX if take.identity else ""), (take.identity,)
 
 
 def free_rows(writer: sqlite3.Connection, take: Take) -> Sequence[Row]:
@@ -71,6 +83,8 @@ def free_rows(writer: sqlite3.Connection, take: Take) -> Sequence[Row]:
     free = writer.execute(*free_query(take)).fetchone()
     if free is None:
         check_index(writer, take.identity)
+        if writer.execute(*_of_identity(_FREE_BY_ROW, take)).fetchone() is not None:
+            raise out_of_order()
         return []
     return [] if free[0] > take.up_to else rows_from(writer, free[0], take)
 

@@ -31,10 +31,12 @@ SERVERS = {
     "uvicorn, workers": ("uvicorn", "--workers", "2", "fastapi_app:app", "--port"),
     "uwsgi": (
         *("uwsgi", "--master", "--die-on-term", "--processes", "3", "--lazy-apps"),
-        *("--enable-threads", "-H", sys.prefix, "--module", "flask_app:app", "--http-socket"),
+        *("--reload-mercy", "5", "-H", sys.prefix, "--enable-threads"),  # or it waits a minute
+        *("--module", "flask_app:app", "--http-socket"),
     ),
     "uwsgi, with its hook": (
         *("uwsgi", "--master", "--die-on-term", "--processes", "3", "--enable-threads"),
+        *("--reload-mercy", "5"),
         *("-H", sys.prefix, "--module", "uwsgi_app:app", "--http-socket"),
     ),
 }
