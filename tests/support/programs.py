@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +36,7 @@ class Programs:
 
     @contextmanager
     def started(self, *command: str) -> Iterator[subprocess.Popen[str]]:
-        """Start a command of this environment; it is asked to end, and waited for."""
+        """Start a command of this environment; it is asked to end, and killed if it does not."""
         with (
             (self.home / "log").open("a") as log,
             subprocess.Popen(
@@ -44,17 +46,26 @@ class Programs:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 text=True,
+                start_new_session=True,
             ) as process,
             ExitStack() as at_end,
         ):
-            at_end.callback(process.wait, 60)
-            at_end.callback(process.terminate)
+            at_end.callback(_end, process)
             yield process
 
     @property
     def log(self) -> str:
         """What all of them have printed."""
         return (self.home / "log").read_text(errors="replace")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(20)  # a worker of uWSGI may have missed the signal
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # and whoever is left of its children
+    process.wait(20)
 
 
 def answered(url: str, *, method: str = "GET") -> requests.Response:
