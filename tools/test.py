@@ -32,12 +32,9 @@ ELSEWHERE = (*_PYTEST, "(not long or each_python) and not one_python")
 SHORT_PARTS = (
     ("tests/integration/outbox",),
     ("tests/integration/intake", "tests/integration/cli"),
-    ("tests/integration/aio",),
 )
 """What runs beside the others of the short ones; those that no part names run together."""
 LONG_PARTS = (("tests/acceptance",), ("tests/frameworks",))
-ELSEWHERE_PARTS = (("tests/integration/aio",),)
-"""Event loops leave descriptors to the collector, and so have a process of their own."""
 
 
 def main(arguments: list[str]) -> int:
@@ -75,7 +72,7 @@ def _run_tests(coverage: list[str]) -> int:
         interpreter = None if version == mine else _find_python(version)
         if interpreter is not None:
             python = str(environment("test", interpreter))
-            commands |= _divided(f"Python {version}", [python, *ELSEWHERE], ELSEWHERE_PARTS)
+            commands[f"Python {version}"] = [python, *ELSEWHERE]
     if _run("no stale coverage", [*coverage, "erase"]):
         return 1
     with ThreadPoolExecutor(AT_A_TIME) as pool:

@@ -50,6 +50,9 @@ def answer(
     return f"HTTP/1.1 {status} Said\r\n{head}\r\n{text}".encode()
 
 
+Socket = socket.socket
+
+
 class Peer:
     """Serves each connection in a thread of its own.
 
@@ -66,10 +69,17 @@ class Peer:
         self.connections = 0
         self.accepted: Counter[int] = Counter()
         self.over = threading.Event()  # what dawdles waits on it
-        self.socket: socket.socket | None = None  # that of the request at hand
+        self._newest: Socket | None = None
+        self._here = threading.local()
         self._tls = tls
         self._threads: list[threading.Thread] = []
-        self._open: list[socket.socket] = []
+        self._open: list[Socket] = []
+
+    @property
+    def socket(self) -> Socket | None:
+        """That of the request at hand; for who has none at hand, that of the newest."""
+        found: Socket | None = getattr(self._here, "socket", self._newest)
+        return found
 
     def accept(self, request: Request) -> bytes:
         """Take all events, as SegOps does."""
@@ -125,14 +135,14 @@ class Peer:
             self._open.append(connection)
             self._start(self._serve, connection)
 
-    def _serve(self, plain: socket.socket) -> None:
+    def _serve(self, plain: Socket) -> None:
         with suppress(OSError, EOFError), plain:
             connection = self._tls.wrap_socket(plain, server_side=True) if self._tls else plain
             with connection, connection.makefile("rb") as stream:
                 while True:
                     request = _read(stream)
                     self.requests.append(request)
-                    self.socket = connection
+                    self._newest = self._here.socket = connection
                     reply = self.react(request)
                     if reply is None:
                         return
