@@ -64,9 +64,7 @@ class OutboxIn:
     """A table of events in an application's own database; `outbox_in` opens it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        if not hasattr(
-            connection, "total_changes"
-        ):  # what wraps one, as SQLAlchemy, has it as well
+        if not hasattr(connection, "total_changes"):  # what wraps one, as SQLAlchemy does, has it
             problem = f"connection must be a sqlite3.Connection, got {shown(connection)}"
             raise ConfigurationError(problem, field="connection")
         (path,) = (

@@ -17,8 +17,9 @@
 - `place` is that of the one process that sends, where it hears the others; `knocking` is what they
   tell it, and takes the place of one that hears nothing.
 - `explaining` asks SegOps why it skipped events of a batch.
-- `housekeeping` looks after the file between the rounds, `reporting` is where errors go,
-  `sender_note` tells other processes, and `status` has the words for all of it.
+- `housekeeping` looks after the file between the rounds, `reporting` is where errors go, `failures`
+  what is told where no batch is to blame, `sender_note` tells other processes, and `status` has the
+  words for all of it.
 """
 
 from __future__ import annotations

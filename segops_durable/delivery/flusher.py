@@ -13,13 +13,13 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
+from segops_durable.delivery.failures import end_of_round, without_thread
 from segops_durable.delivery.knocking import FULL, OVER, ROOM, ROUND, WISHES, Knocking
 from segops_durable.delivery.patience import Patience
 from segops_durable.delivery.rounds import RoundRequests
 from segops_durable.delivery.sender_note import SenderNote
 from segops_durable.delivery.status import State
-from segops_durable.errors import ClosedError, NoThreadError, SegOpsError, StorageError
-from segops_durable.errors.redaction import without_secrets
+from segops_durable.errors import ClosedError, SegOpsError
 from segops_durable.system.bell import Bell
 from segops_durable.system.worker import Worker
 
@@ -139,7 +139,7 @@ class Flusher:
         except RuntimeError as error:
             if not self._is_failure_told:
                 self._is_failure_told = True
-                self._report(_without_thread(error))
+                self._report(without_thread(error))
 
     def notice(self, events: int) -> None:
         """Hear of newly stored events; the thread wakes when they fill a batch."""
@@ -248,7 +248,7 @@ class Flusher:
             self._stop.set()
         except BaseException as error:  # noqa: BLE001 - nothing may end this thread silently
             self._sender.back_off()
-            self._report(_as_reported(error, self._outbox))
+            self._report(end_of_round(error, self._outbox.path))
 
     def _whole_round(self) -> None:
         wishes = frozenset(self._wishes)
@@ -295,24 +295,3 @@ class Flusher:
             self._sender.run_round(newest)
         elif not self._outbox.waiting.has_rows_up_to(newest):
             self._patience.end(newest, now)
-
-
-def _as_reported(error: BaseException, outbox: Outbox) -> SegOpsError:
-    if isinstance(error, SegOpsError):
-        return error
-    wrapped = StorageError(
-        f"a round ended in {type(error).__name__}: {error}",
-        path=str(outbox.path),
-        hint="The events wait on disk; please report this",
-    )
-    wrapped.__cause__ = without_secrets(error)
-    return wrapped
-
-
-def _without_thread(error: RuntimeError) -> NoThreadError:
-    failure = NoThreadError(
-        f"nothing is sent, as no thread can be started ({error})",
-        hint="Events are stored all the same; raise the limit of threads",
-    )
-    failure.__cause__ = error
-    return failure

@@ -35,9 +35,6 @@ class Decider(Protocol):
     ) -> Taken | None:
         """Do what an outcome leads to; give what was taken next, or None to end the round."""
 
-    def tell_damaged(self, taken: Taken) -> None:
-        """Tell of what was found damaged."""
-
 
 class Overlap:
     """Runs rounds over several connections. For the sender's thread.
@@ -106,7 +103,7 @@ class Overlap:
                     return True
                 waiting.append(self._settling.take(take))
             each = waiting.popleft()
-            self._decider.tell_damaged(each)
+            self._settling.tell_damaged(each)
             if self._place.must_end:
                 for left in (each, *waiting):
                     if left.batch is not None:

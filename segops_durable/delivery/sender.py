@@ -29,7 +29,6 @@ from segops_durable.delivery.decisions import (
     taking_over,
 )
 from segops_durable.delivery.lanes import Lanes
-from segops_durable.delivery.outcome import damaged_events
 from segops_durable.delivery.overlap import Overlap
 from segops_durable.delivery.pace import Round
 from segops_durable.delivery.place import Place
@@ -217,7 +216,7 @@ class Sender:
                 self._end()
             return
         while taken is not None and not self.place.must_end:
-            self.tell_damaged(taken)
+            self._settling.tell_damaged(taken)
             if taken.batch is not None:
                 retries = self.depart(taken.batch)
                 meanwhile = partial(self._settling.read_ahead, taken.batch)
@@ -274,11 +273,6 @@ class Sender:
         self._apply(decision, outcome)
         taken = self._settling.carry_out(decision, outcome, is_one_of_many=is_one_of_many)
         return None if decision.ends_round else taken
-
-    def tell_damaged(self, taken: Taken) -> None:
-        """Tell of what was found damaged."""
-        if taken.damaged:
-            self._report(damaged_events(taken.damaged))
 
     def _apply(self, decision: Decision, outcome: Outcome | None = None) -> None:
         """Go by a decision from now on, and tell of the outcome that led to it."""

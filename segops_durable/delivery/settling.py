@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from segops_durable.api import Meaning
 from segops_durable.delivery.decisions import Fate, given_back
-from segops_durable.delivery.outcome import erased_too_late
+from segops_durable.delivery.outcome import damaged_events, erased_too_late
 from segops_durable.errors import SegOpsError
 from segops_durable.outbox import Taken
 
@@ -54,6 +54,11 @@ class Settling:
     def owes(self) -> bool:
         """Whether something was answered for, and could not be removed."""
         return bool(self._owed)
+
+    def tell_damaged(self, taken: Taken) -> None:
+        """Tell of what was found damaged."""
+        if taken.damaged:
+            self._report(damaged_events(taken.damaged))
 
     def take(self, take: Take | None) -> Taken:
         """Take a batch, if one is wanted."""
