@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.events import leave
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -132,7 +134,7 @@ def test_a_million_waiting_events_cost_no_memory(
 ) -> None:
     sandbox.faults(status=503)
     empty, full = tmp_path / "empty.db", tmp_path / "full.db"
-    make_client(queue_path=full).shutdown(0)
+    leave(make_client(queue_path=full))
     with closing(sqlite3.connect(full)) as file:
         file.create_function("crc", 1, zlib.crc32, deterministic=True)
         file.execute(

@@ -27,9 +27,9 @@ def become_the_sender(client: SegOpsClient) -> None:
 
 
 def leave(client: SegOpsClient) -> None:
-    """End a client without an effort to send; its thread, and its place as sender, are gone."""
-    client.shutdown(0)
+    """End a client without an effort to send; its thread, its place and its hold on the file go."""
     assert client._delivery.current.flusher.stop(30), "the thread that sends has not ended"
+    client.shutdown(0)  # nobody is within the gate any more, for whom it would leave the file open
 
 
 def numbers(sandbox: Sandbox) -> list[int]:

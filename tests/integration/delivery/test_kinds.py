@@ -42,7 +42,7 @@ def leave_anns(make_client: Callable[..., SegOpsClient], sandbox: Sandbox, count
     for _ in range(count):
         client.track(event("ann"))
     assert client.flush(timeout=60).pending == count
-    client.shutdown(0)
+    leave(client)
     sandbox.faults()
 
 
@@ -135,7 +135,7 @@ def test_a_dead_letter_that_is_put_back_waits_for_its_own_kind_of_key(
     sandbox.faults(status=422)
     client.track(event("ann"))
     assert client.flush(timeout=60).dead == 1
-    client.shutdown(0)
+    leave(client)
     sandbox.faults()
     client = make_client("sk_test")
     assert client.retry_dead_letters() == 1
@@ -168,7 +168,7 @@ def test_an_identity_that_is_damaged_into_the_other_kind_is_a_dead_letter(
     client = make_client(max_retries=0)
     for number in range(3):
         client.track(event("job", number))
-    client.shutdown(0)
+    leave(client)
     with closing(sqlite3.connect(queue_path)) as file:
         file.execute("DELETE FROM in_flight")
         file.execute("UPDATE queue_outbox SET identity = ? WHERE _id = 2", (identity,))

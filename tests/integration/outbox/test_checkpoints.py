@@ -96,7 +96,7 @@ def test_a_checkpoint_survives_damage_to_the_rows(
     sandbox.stop()
     client = make_client()
     client.track_many(numbered(2000), checkpoint=("job", 2000))
-    client.shutdown(0)
+    leave(client)
     with closing(sqlite3.connect(queue_path)) as file:
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (page,) = file.execute("SELECT rootpage FROM sqlite_master WHERE name = 'tally'").fetchone()

@@ -124,7 +124,7 @@ def test_a_batch_that_was_in_flight_keeps_its_key_in_the_copy_and_what_waits_is_
     client = make_client(max_retries=0)
     track(client, 0)
     assert client.flush(timeout=60).pending
-    client.shutdown(0)
+    leave(client)
     first = keys(sandbox)[0]
     path = copy(queue_path, "copy")
     sandbox.faults()

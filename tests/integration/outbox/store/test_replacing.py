@@ -10,7 +10,7 @@ import pytest
 
 from segops_durable import ReplacedOutboxError, StorageError
 from support.damaged import drain, open_outbox
-from support.events import numbers, track
+from support.events import leave, numbers, track
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def test_a_file_that_was_replaced_while_it_was_open_is_noticed(
     sandbox.faults(status=503)
     other = make_client(queue_path=tmp_path / "other.db", max_retries=0)
     track(other, 2, first=100)
-    other.shutdown(0)
+    leave(other)
     told: list[SegOpsError] = []
     client = make_client(max_retries=0, on_error=told.append)
     track(client, 1)
