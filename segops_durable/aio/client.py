@@ -57,6 +57,7 @@ class AsyncSegOpsClient(AsyncTracking, AsyncAdministration):
         before_store: Callable[[Event], Event | None] | None = None,
         batch: bool = True,
         batch_size: int = 20,
+        catch_up_batch_size: int | None = None,
         flush_interval: float = 5.0,
         on_error: Callable[[SegOpsError], object] | None = None,
         timeout: float = 10.0,

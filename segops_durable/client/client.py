@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from segops_durable.client import environment
@@ -13,25 +11,24 @@ from segops_durable.client.checks import check_timeout
 from segops_durable.client.closing import GRACE_SECONDS, Closing
 from segops_durable.client.loop_warning import warn_of_loop
 from segops_durable.client.options import Options, Overflow
+from segops_durable.client.standing import stats_of
 from segops_durable.client.tracking import Tracking
-from segops_durable.delivery import Stats
 from segops_durable.errors import (
     SegOpsError,
     UncopyableClientError,
 )
-from segops_durable.identity import name_of
 from segops_durable.system.clock import Clock
 from segops_durable.system.on_demand import loading
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import TracebackType
 
     import requests
     from typing_extensions import Self
 
-    from segops_durable.delivery import FlushResult
+    from segops_durable.delivery import FlushResult, Stats
     from segops_durable.events import Event
     from segops_durable.identity import UserContext
     from segops_durable.outbox import Durability
@@ -55,6 +52,9 @@ class SegOpsClient(Tracking, Administration):
             stored, and None is not. Defaults to none.
         batch: Collect events into batches; False sends after every call. Defaults to True.
         batch_size: Events in a request, 1 to 500. Defaults to 20.
+        catch_up_batch_size: Events in a request where more than `batch_size` wait, 1 to 500, and
+            not less than `batch_size`: a backlog leaves in so many fewer requests. Defaults to
+            None: `batch_size`.
         flush_interval: Seconds between two looks at the outbox. Defaults to 5.
         on_error: Called with each `SegOpsError` that delivery meets, on the flusher's thread.
             Defaults to the logger ``segops_durable``, with one line an hour for each kind of
@@ -106,6 +106,7 @@ class SegOpsClient(Tracking, Administration):
         before_store: Callable[[Event], Event | None] | None = None,
         batch: bool = True,
         batch_size: int = 20,
+        catch_up_batch_size: int | None = None,
         flush_interval: float = 5.0,
         on_error: Callable[[SegOpsError], object] | None = None,
         timeout: float = 10.0,
@@ -233,28 +234,8 @@ class SegOpsClient(Tracking, Administration):
         Raises:
             ClosedError: The client is shut down.
         """
-        counts = self._outbox.waiting.counts()
-        held = _by_name(self._outbox.waiting.count_of(self._delivery.current.sender.held))
-        accepted_at = counts.last_accepted_at
-        return Stats(
-            pending=counts.pending,
-            dead=counts.dead,
-            oldest_age=None
-            if counts.oldest_at is None
-            else max(0, self._clock.time() - counts.oldest_at),
-            queue_bytes=counts.queue_bytes,
-            accepted_total=counts.accepted_total,
-            dropped_total=counts.dropped_total,
-            lost_total=counts.lost_total,
-            state=self._delivery.current.flusher.state,
-            retry_at=self._delivery.current.sender.retry_at,
-            last_error=self._delivery.current.report.last_error,
-            last_accepted_at=accepted_at
-            if accepted_at is None
-            else datetime.fromtimestamp(accepted_at, timezone.utc),
-            held=held,
-            screened_out=self._intake.screened_out,
-        )
+        parts = (self._outbox, self._delivery.current, self._clock)
+        return stats_of(*parts, screened_out=self._intake.screened_out)
 
     def __enter__(self) -> Self:
         return self
@@ -281,11 +262,3 @@ class SegOpsClient(Tracking, Administration):
             hint="Give away what it is made with, and have the other make a client of its own: "
             "with the same queue_path they share one outbox. A forked child just uses its own",
         )
-
-
-def _by_name(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts of identities as the application calls them; two may go by one name."""
-    found: Counter[str] = Counter()
-    for identity, count in counts.items():
-        found[name_of(identity)] += count
-    return dict(+found)

@@ -69,6 +69,10 @@ class Options:
             redaction, enrichment and sampling. Defaults to none.
         batch: Collect events into batches; False sends after every call. Defaults to True.
         batch_size: Events in a request, 1 to 500. Defaults to 20.
+        catch_up_batch_size: Events in a request where more than `batch_size` wait, 1 to 500, and
+            not less than `batch_size`: a backlog leaves in so many fewer requests. Under a
+            public key it is what waits of one user. What may have been sent before stays the
+            batch that it was. Defaults to None: `batch_size`.
         flush_interval: Seconds between two looks at the outbox. Defaults to 5.
         on_error: Called with each `SegOpsError` that delivery meets, on the flusher's thread.
             A wrong key or address is told of once. Defaults to the logger ``segops_durable``,
@@ -128,6 +132,9 @@ class Options:
     )
     batch: bool = field(default=True, metadata={"kind": FLAG})
     batch_size: int = field(default=20, metadata={"kind": number_of("events", 1, MAX_BATCH_SIZE)})
+    catch_up_batch_size: int | None = field(
+        default=None, metadata={"kind": number_of("events", 1, MAX_BATCH_SIZE, is_optional=True)}
+    )
     flush_interval: float = field(default=5.0, metadata={"kind": SECONDS_ABOVE_0})
     on_error: Callable[[SegOpsError], object] | None = field(
         default=None, metadata={"kind": CALLABLE}
@@ -164,6 +171,13 @@ class Options:
         url = checked_url(self.api_url, allow_insecure=self.allow_insecure)
         object.__setattr__(self, "api_url", url)
         object.__setattr__(self, "queue_path", checked_path(self.queue_path))
+        if self.largest_batch < self.batch_size:
+            raise ConfigurationError(
+                f"catch_up_batch_size must not be less than batch_size, {self.batch_size}, "
+                f"got {self.catch_up_batch_size}",
+                field="catch_up_batch_size",
+                hint="Batches grow to it while a backlog waits; without one they are as batch_size",
+            )
         if self.max_in_flight > 1 and (self.has_public_key or self.http_session is not None):
             raise ConfigurationError(
                 "max_in_flight must be 1 with a public key, or with an http_session, "
@@ -182,6 +196,11 @@ class Options:
     def has_public_key(self) -> bool:
         """Whether the key goes through the session handshake (``pk_…``)."""
         return self.api_key.startswith("pk_")
+
+    @property
+    def largest_batch(self) -> int:
+        """Events in a request while a backlog waits: `catch_up_batch_size`, or its default."""
+        return self.batch_size if self.catch_up_batch_size is None else self.catch_up_batch_size
 
     def with_key(self, api_key: str) -> Options:
         """The same options with another key of the same kind.

@@ -135,6 +135,7 @@ def _pace_of(options: Options) -> Pace:
     attempts = options.max_retries + 1
     return Pace(
         batch_size=options.batch_size,
+        largest_batch=options.largest_batch,
         minimum=options.batch_size if options.batch else 1,
         flush_interval=options.flush_interval,
         max_retries=options.max_retries,

@@ -183,7 +183,7 @@ class Agenda:
     def _take_of(self, identity: str) -> Take:
         is_searching = self.suspects.is_searching
         return Take(
-            self._pace.batch_size,
+            self._pace.largest_batch,
             identity,
             minimum=self._pace.batch_size if is_searching else self._pace.minimum,
             small_up_to=0 if is_searching else self.round.small_up_to,

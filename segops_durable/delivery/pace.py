@@ -10,6 +10,7 @@ class Pace:
     """How fast sending goes; `Options` has the meaning of each."""
 
     batch_size: int
+    largest_batch: int  # events in a request where more than `batch_size` wait
     minimum: int  # events that are sent without waiting for more, or for the interval
     flush_interval: float
     max_retries: int

@@ -49,7 +49,7 @@ def drain(
     errors: list[SegOpsError] = []
     chosen = {} if connections is None else {"max_in_flight": connections}
     options = configuration.options_of_outbox(
-        batch_size=batch_size, on_error=errors.append, **chosen
+        batch_size=batch_size, catch_up_batch_size=None, on_error=errors.append, **chosen
     )
     result = drained(options, timeout, errors, is_shown=not as_json)
     if as_json:

@@ -237,6 +237,7 @@ def _importing(
     options = replace(
         configuration.options_of_outbox(
             batch_size=500,
+            catch_up_batch_size=None,
             overflow="block",
             overflow_timeout=configuration.value("overflow_timeout", _BLOCK_SECONDS),
             on_error=lambda _error: None,  # what still waits in the end is told of

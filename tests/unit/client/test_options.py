@@ -136,3 +136,13 @@ def test_the_environment_is_read() -> None:
 def test_a_variable_that_is_missing_or_odd_is_named(environ: dict[str, str], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         options_from_env(environ)
+
+
+def test_batches_that_catch_up_are_as_all_others_unless_they_are_larger() -> None:
+    assert options(batch_size=7).largest_batch == 7
+    assert options(batch_size=7, catch_up_batch_size=7).largest_batch == 7
+    assert options(catch_up_batch_size=500).largest_batch == 500
+    for wrong in (0, 501, 6, "20", 20.0):
+        with pytest.raises(ConfigurationError, match=r"catch_up_batch_size must.*got") as caught:
+            options(batch_size=7, catch_up_batch_size=wrong)
+        assert caught.value.field == "catch_up_batch_size"

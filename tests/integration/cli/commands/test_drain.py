@@ -40,6 +40,18 @@ def test_drain_sends_over_as_many_connections_as_it_is_told_to(
     assert sorted(numbers(sandbox)) == list(range(200))
 
 
+def test_the_batch_size_of_drain_is_what_it_says_whatever_a_backlog_is_sent_by(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    with closing_client(commands) as client:
+        client.track_many(numbered(200))
+    sandbox.start()
+    commands.env["SEGOPS_CATCH_UP_BATCH_SIZE"] = "30"
+    commands.json("drain", "--batch-size", "100")
+    assert [each["queued"] for each in sandbox.requests()] == [100, 100]
+
+
 def test_drain_stops_when_a_round_has_sent_nothing(commands: Commands, sandbox: Sandbox) -> None:
     commands("track", "ann", "x")
     sandbox.configure(revoked_keys=["sk_test"])
