@@ -99,7 +99,9 @@ class Options:
             gets on, and for a thread, twelve times as long. Defaults to 5.
         max_retries: Further requests for a batch in a round after a 5xx or a broken connection.
             After them the batch waits for the next round. Defaults to 3.
-        max_retry_after: Seconds that a ``Retry-After`` may ask for at most. Defaults to 3600.
+        max_retry_after: Seconds that a ``Retry-After`` may ask for at most. What is drawn beyond
+            it, so that not all devices come back in the same second, is not capped by this: up to
+            a fifth of it, and 30 seconds at most. Defaults to 3600.
         max_requests_per_minute: Requests a minute at most, spaced evenly, to stay below a rate
             limit. Session handshakes count. SegOps' own limits are 60 (Free), 300 (Starter) or
             1000 (Business) a minute (public documentation). Defaults to None: no limit.

@@ -15,10 +15,26 @@ LONGEST_BLOCKED_PAUSE = 300.0
 """Seconds between two rounds at most while the key or the address is wrong: that takes a
 person to mend, who may then flush or set the key."""
 
+LATER_SHARE = 0.2
+"""Of a wait that SegOps has ordered: so much longer it may be, as its devices draw."""
+
+LONGEST_LATER = 30.0
+"""Seconds that it is longer at most."""
 
 _RANDOM = random.SystemRandom()
 """Of our own, and of the system's: the program's may be seeded, and what is drawn from it
 changes its results; a fleet that is seeded alike would come as one, and so would children."""
+
+
+def drawn_later(order: float) -> float:
+    """Draw the seconds that one device waits beyond what SegOps has ordered.
+
+    Else all that were told the same would be there again in the same second.
+
+    Args:
+        order: The seconds that it has ordered.
+    """
+    return _RANDOM.uniform(0.0, min(order * LATER_SHARE, LONGEST_LATER))
 
 
 class Pause:
@@ -51,7 +67,10 @@ class Pause:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether the server asked for the wait that is on: nothing may cut it short."""
+        """Whether the server asked for the wait that is on: nothing may cut it short.
+
+        What was drawn beyond it is a part of it.
+        """
         return self._clock.monotonic() < self._ordered_until
 
     def lengthen(self, longest: float = LONGEST_PAUSE) -> None:
@@ -65,9 +84,22 @@ class Pause:
         share = _RANDOM.uniform(0.5, 1.0)
         self._until = self._clock.monotonic() + ceiling * share
 
-    def order(self, seconds: float) -> None:
-        """Wait for at least as long as the server asked for."""
-        self._ordered_until = max(self._ordered_until, self._clock.monotonic() + seconds)
+    def order(self, seconds: float, later: float | None = None) -> tuple[float, float] | None:
+        """Wait for as long as the server asked for, and a little longer, as is drawn.
+
+        Args:
+            seconds: What it asked for.
+            later: What was drawn before, and is left of it. Defaults to None: it is drawn now.
+
+        Returns:
+            Both, for whoever keeps them; None where the wait that is on is longer.
+        """
+        later = drawn_later(seconds) if later is None else later
+        until = self._clock.monotonic() + seconds + later
+        if until <= self._ordered_until:
+            return None
+        self._ordered_until = until
+        return seconds, later
 
     def stagger(self) -> None:
         """Wait for some part of the shortest wait, so that a fleet does not come as one."""

@@ -160,13 +160,13 @@ def given_back(batch: Batch, *, may_be_divided: bool) -> Fate:
     return Fate.RELEASED if batch.is_new and may_be_divided else Fate.KEPT
 
 
-def taking_over(order: float) -> Decision:
+def taking_over(*, is_ordered: bool) -> Decision:
     """Whoever sends from now on keeps to what SegOps asked the last one for.
 
     Args:
-        order: Seconds that are left of it.
+        is_ordered: Whether something is left of it.
     """
-    return Decision(state=State.RATE_LIMITED if order > 0 else State.IDLE)
+    return Decision(state=State.RATE_LIMITED if is_ordered else State.IDLE)
 
 
 def at_end(holds: Collection[Reason], *, has_suspects: bool) -> Decision:

@@ -22,6 +22,7 @@ from segops_durable.api import (
     judge_failure,
     retry_after_seconds,
 )
+from segops_durable.delivery.backoff import drawn_later
 from segops_durable.errors.redaction import scrubbed
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class Explaining:
         order = retry_after_seconds(verdict.retry_after, now, 2 * _LONGEST_ORDER)
         if order is None:
             return _RETRY_SECONDS * attempt
-        return order if order <= _LONGEST_ORDER else None
+        return order + drawn_later(order) if order <= _LONGEST_ORDER else None
 
     def _error(self, verdict: Verdict, attempts: int) -> DeliveryError:
         error = verdict.as_error(batch_size=1, attempts=attempts)

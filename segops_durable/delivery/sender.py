@@ -103,6 +103,7 @@ class Sender:
             self._overlap = Overlap(lanes, self._agenda, self._settling, self, self.place)
         self._at_work = threading.Lock()  # nobody waits for it: there is one thread
         self._told: Reason | None = None
+        self._unkept: tuple[float, float] | None = None  # an order that is not on disk yet
 
     @property
     def pause_seconds(self) -> float:
@@ -202,10 +203,9 @@ class Sender:
             self._apply(STANDING_BY)
             return False
         if self.place.is_new:
-            left = self._outbox.order_left()
-            if left > 0:
-                self._pause.order(min(left, self._pace.max_retry_after))  # which may be another now
-            self._apply(taking_over(left))
+            seconds, later = self._outbox.order_left()
+            self._pause.order(min(seconds, self._pace.max_retry_after), later)  # another, by now
+            self._apply(taking_over(is_ordered=self._pause.is_ordered))
             self.place.is_new = False
         return True
 
@@ -263,9 +263,9 @@ class Sender:
             decision = afterwards(decision, self._told)
         if decision.fate is not Fate.SETTLED and not self.place.is_kept:
             return None  # another process sends that batch by now
+        if decision.order is not None:  # whatever the disk says to what follows
+            self._unkept = self._pause.order(decision.order) or self._unkept
         if decision.ends_round and decision.finding is not Finding.HELD:
-            if decision.order is not None:
-                self._pause.order(decision.order)  # whatever the disk says to what follows
             # first the batch: where the disk fails, that is what the round ended in, and is told
             self._settling.carry_out(decision, outcome, is_one_of_many=is_one_of_many)
             self._apply(decision, outcome)
@@ -286,9 +286,9 @@ class Sender:
             self._pause.reset()
         if decision.longest_pause is not None:
             self._pause.lengthen(decision.longest_pause)
-        if decision.order is not None:
-            self._pause.order(decision.order)
-            self._outbox.keep_order(decision.order)
+        if decision.order is not None and self._unkept is not None:
+            self._outbox.keep_order(*self._unkept)
+            self._unkept = None
         if decision.is_told and outcome is not None:
             self._report(outcome.as_error(self.retry_at))
         if decision.finding is Finding.ANSWERED or decision.reason is not None:

@@ -39,7 +39,7 @@ from segops_durable.outbox.disk.files import refuse_network_filesystem
 from segops_durable.outbox.erasure import Erasure
 from segops_durable.outbox.owner import Binding, Owner
 from segops_durable.outbox.records.notes import read_note, write_note
-from segops_durable.outbox.records.order import Order, order_as_text, order_of
+from segops_durable.outbox.records.order import Left, Order, order_as_text, order_of
 from segops_durable.outbox.sender_lock import SenderLock
 from segops_durable.outbox.skipped import SkippedBatches
 from segops_durable.outbox.store.complaints import interrupted_error
@@ -124,16 +124,21 @@ class Outbox:
         self.transfer: Transfer = Transfer(store, caps, self.owner)
         self._binding.log_new_key()
 
-    def keep_order(self, seconds: float) -> None:
-        """Write down for how long SegOps wants no request, for whoever sends the next."""
-        text = order_as_text(Order(seconds, self._clock.moment()))
+    def keep_order(self, seconds: float, later: float) -> None:
+        """Write down for how long SegOps wants no request, for whoever sends the next.
+
+        Args:
+            seconds: What it asked for.
+            later: What was drawn to be waited beyond that.
+        """
+        text = order_as_text(Order(seconds, self._clock.moment(), later))
         self._store.transact(lambda writer: write_note(writer, "retry_at", text))
 
-    def order_left(self) -> float:
-        """Seconds for which SegOps wants no request; 0 if the next one may be sent."""
+    def order_left(self) -> Left:
+        """For how long SegOps wants no request, and what was drawn beyond; 0 if it is over."""
         text = self._store.look(partial(read_note, name="retry_at"))
         order = None if text is None else order_of(text)
-        return 0.0 if order is None else order.left(self._clock.moment())
+        return Left(0.0, 0.0) if order is None else order.left(self._clock.moment())
 
     def look_after(self) -> None:
         """Notice a file that vanished or was replaced, or records that are damaged.

@@ -81,7 +81,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> Pa
     outbox.batches.settle(Settlement(batch, 0, Letter(Cause.REFUSED, "so", 400, "no")), None)
     outbox.commit.append(sorted(ROWS), checkpoint=Checkpoint("job", 1))
     outbox.transfer.load(lines, Place())
-    outbox.keep_order(600.0)
+    outbox.keep_order(600.0, 30.0)
     outbox.batches.take(Take(3))
     outbox.close()
     with closing(sqlite3.connect(path)) as file:

@@ -135,7 +135,7 @@ def test_each_note_is_named(tmp_path: Path) -> None:
     ]
     outbox, other = outboxes
     outbox.commit.append([EVENT], "user:u")
-    outbox.keep_order(600.0)
+    outbox.keep_order(600.0, 30.0)
     outbox.erasure.forget("u")
     other.commit.append([EVENT])
     outbox._store._live.current().writer.set_trace_callback(said.append)

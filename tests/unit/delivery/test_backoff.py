@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pytest
+
 from segops_durable.delivery.backoff import (
     LONGEST_BLOCKED_PAUSE,
     LONGEST_PAUSE,
     Pause,
+    drawn_later,
 )
 from support.clock import MovableClock
 
@@ -39,7 +42,7 @@ def test_pauses_of_a_fleet_differ() -> None:
 def test_a_wait_that_the_server_asked_for_is_kept_whole_whatever_else_happens() -> None:
     clock = MovableClock()
     pause = Pause(5.0, clock)
-    pause.order(1.0)
+    pause.order(1.0, 0.0)
     pause.lengthen()
     pause.reset()
     assert (pause.is_ordered, pause.remaining) == (True, 1.0)
@@ -50,9 +53,36 @@ def test_a_wait_that_the_server_asked_for_is_kept_whole_whatever_else_happens() 
 def test_a_wait_that_the_server_asked_for_is_not_shortened_by_a_later_one() -> None:
     clock = MovableClock()
     pause = Pause(5.0, clock)
-    pause.order(600.0)
+    assert pause.order(600.0, 20.0) == (600.0, 20.0)
     clock.move(10.0)
-    pause.order(30.0)
-    assert pause.remaining == 590.0
-    pause.order(900.0)
-    assert pause.remaining == 900.0
+    assert pause.order(30.0) is None
+    assert pause.remaining == 610.0
+    assert pause.order(900.0, 5.0) == (900.0, 5.0)
+    assert pause.remaining == 905.0
+
+
+def test_a_thousand_devices_that_are_told_the_same_do_not_come_back_in_the_same_second() -> None:
+    clock = MovableClock(0.0)
+    waiting = [Pause(5.0, clock) for _ in range(1000)]
+    for pause in waiting:
+        pause.order(60.0)
+    in_each_second = []
+    for _ in range(72):
+        clock.move(1.0)
+        left = [pause for pause in waiting if pause.is_ordered]
+        in_each_second.append(len(waiting) - len(left))
+        waiting = left
+    assert waiting == []
+    assert in_each_second[:60] == [0] * 60  # none is early
+    assert max(in_each_second) <= 2 * 1000 / 12
+
+
+@pytest.mark.parametrize(
+    ("order", "longest"), [(0.0, 0.0), (1.0, 0.2), (60.0, 12.0), (150.0, 30.0), (3600.0, 30.0)]
+)
+def test_a_device_is_later_than_it_was_told_by_a_fifth_or_half_a_minute_at_most(
+    order: float, longest: float
+) -> None:
+    drawn = [drawn_later(order) for _ in range(1000)]
+    assert min(drawn) >= 0.0
+    assert longest * 0.9 <= max(drawn) <= longest

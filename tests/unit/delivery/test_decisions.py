@@ -334,8 +334,8 @@ def test_a_round_that_has_tried_everything_says_what_the_rest_waits_for(
 
 
 def test_whoever_takes_over_keeps_to_what_segops_asked_for() -> None:
-    assert taking_over(0.1) == Decision(state=State.RATE_LIMITED)
-    assert taking_over(0.0) == taking_over(-5.0) == Decision(state=State.IDLE)
+    assert taking_over(is_ordered=True) == Decision(state=State.RATE_LIMITED)
+    assert taking_over(is_ordered=False) == Decision(state=State.IDLE)
 
 
 def test_without_an_outcome_only_the_state_and_the_pause_change() -> None:

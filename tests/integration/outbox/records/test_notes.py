@@ -70,13 +70,13 @@ def test_a_damaged_note_is_made_anew_and_told_of(
 ) -> None:
     outbox = open_outbox()
     outbox.commit.append(events(3))
-    outbox.keep_order(600.0)
+    outbox.keep_order(600.0, 30.0)
     visitor = outbox.owner.anonymous_id()
     if not is_running:
         outbox.close()
     spoil(queue_path, f"UPDATE meta SET {damage} WHERE name = '{name}'")
     outbox = outbox if is_running else open_outbox()
-    assert 0.0 <= outbox.order_left() <= 600.0
+    assert 0.0 <= outbox.order_left().seconds <= 600.0
     assert (outbox.owner.anonymous_id() == visitor) == (name != "anonymous_id")
     outbox.look_after()
     assert told(outbox) == [MendedOutboxError]

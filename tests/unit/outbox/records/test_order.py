@@ -31,7 +31,34 @@ def test_what_is_left_goes_by_the_uptime_and_after_a_reboot_by_the_time_of_day(
 ) -> None:
     note = order_of(order_as_text(ASKED))
     assert note == ASKED
-    assert note.left(now) == left
+    assert note.left(now) == (left, None)
+
+
+@pytest.mark.parametrize(
+    ("now", "seconds", "later"),
+    [
+        (Moment(NOW, 5000.0, 1), 600, 30),
+        (Moment(NOW + FAR, 5590.0, 1), 10, 30),
+        (Moment(NOW, 5610.0, 1), 0, 20),  # what was drawn is left
+        (Moment(NOW, 5630.0, 1), 0, 0),
+        (Moment(NOW + 610, 10.0, 2), 0, 20),
+        (Moment(NOW + FAR, 10.0, 2), 0, 0),
+        (Moment(1000.0, 10.0, 2), 600, 30),
+    ],
+)
+def test_what_was_drawn_beyond_an_order_is_waited_after_it(
+    now: Moment, seconds: float, later: float
+) -> None:
+    asked = ASKED._replace(later=30.0)
+    note = order_of(order_as_text(asked))
+    assert note == asked
+    assert note.left(now) == (seconds, later)
+
+
+@pytest.mark.parametrize("later", ["1", [], -1.5, float("nan"), 1e300])
+def test_a_note_with_what_cannot_have_been_drawn_orders_nothing(later: object) -> None:
+    note = json.loads(order_as_text(ASKED))
+    assert order_of(json.dumps({**note, "later": later})) is None
 
 
 def test_whole_seconds_of_an_option_are_as_good() -> None:
@@ -43,8 +70,8 @@ def test_whole_seconds_of_an_option_are_as_good() -> None:
 def test_a_note_of_an_older_version_ends_by_the_time_of_day() -> None:
     order = order_of(repr(NOW + 600.0))
     assert order is not None
-    assert order.left(Moment(NOW + 100, 5000.0, 1)) == 500
-    assert order.left(Moment(NOW + 700, 5000.0, 1)) == 0
+    assert order.left(Moment(NOW + 100, 5000.0, 1)) == (500, None)
+    assert order.left(Moment(NOW + 700, 5000.0, 1)) == (0, None)
 
 
 @pytest.mark.parametrize("name", ["seconds", "wall", "uptime", "boot"])
