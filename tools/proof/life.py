@@ -252,7 +252,10 @@ def prepare_to_fork() -> None:
     tools = str(Path(__file__).parents[1])
     # before Python 3.13 that process ignores the sys.path that it is given
     os.environ["PYTHONPATH"] = os.pathsep.join([tools, os.environ.get("PYTHONPATH", "")])
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["_environment", "proof.life"])
+    multiprocessing.get_context("forkserver").set_forkserver_preload(
+        # what a client loads when it is opened takes longer than to open it
+        ["_environment", "proof.life", "segops_durable.client.opening"]
+    )
 
 
 def troubles_below(home: Path) -> list[str]:
