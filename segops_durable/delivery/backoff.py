@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,20 +20,17 @@ LATER_SHARE = 0.2
 LONGEST_LATER = 30.0
 """Seconds that it is longer at most."""
 
-_RANDOM = random.SystemRandom()
-"""Of our own, and of the system's: the program's may be seeded, and what is drawn from it
-changes its results; a fleet that is seeded alike would come as one, and so would children."""
 
-
-def drawn_later(order: float) -> float:
+def drawn_later(order: float, clock: Clock) -> float:
     """Draw the seconds that one device waits beyond what SegOps has ordered.
 
     Else all that were told the same would be there again in the same second.
 
     Args:
         order: The seconds that it has ordered.
+        clock: What draws.
     """
-    return _RANDOM.uniform(0.0, min(order * LATER_SHARE, LONGEST_LATER))
+    return clock.draw(0.0, min(order * LATER_SHARE, LONGEST_LATER))
 
 
 class Pause:
@@ -81,7 +77,7 @@ class Pause:
         """
         ceiling = min(self._shortest * 2.0 ** min(self._failures, 30), longest)
         self._failures += 1
-        share = _RANDOM.uniform(0.5, 1.0)
+        share = self._clock.draw(0.5, 1.0)
         self._until = self._clock.monotonic() + ceiling * share
 
     def order(self, seconds: float, later: float | None = None) -> tuple[float, float] | None:
@@ -94,7 +90,7 @@ class Pause:
         Returns:
             Both, for whoever keeps them; None where the wait that is on is longer.
         """
-        later = drawn_later(seconds) if later is None else later
+        later = drawn_later(seconds, self._clock) if later is None else later
         until = self._clock.monotonic() + seconds + later
         if until <= self._ordered_until:
             return None
@@ -103,7 +99,7 @@ class Pause:
 
     def stagger(self) -> None:
         """Wait for some part of the shortest wait, so that a fleet does not come as one."""
-        share = _RANDOM.random()
+        share = self._clock.draw(0.0, 1.0)
         self._until = self._clock.monotonic() + min(self._shortest, LONGEST_PAUSE) * share
 
     def reset(self) -> None:

@@ -156,7 +156,7 @@ class Explaining:
         order = retry_after_seconds(verdict.retry_after, now, 2 * _LONGEST_ORDER)
         if order is None:
             return _RETRY_SECONDS * attempt
-        return order + drawn_later(order) if order <= _LONGEST_ORDER else None
+        return order + drawn_later(order, self._clock) if order <= _LONGEST_ORDER else None
 
     def _error(self, verdict: Verdict, attempts: int) -> DeliveryError:
         error = verdict.as_error(batch_size=1, attempts=attempts)

@@ -75,7 +75,7 @@ class Flusher:
         self._report = report
         self._stop = stop
         self._clock = clock
-        self._worker = Worker("segops-flusher", self._run)
+        self._worker = Worker("segops-flusher", self.run)
         # no lock: a signal handler may interrupt any instruction, and call in again
         self._bell = Bell()
         self._tracked = count(1)
@@ -118,12 +118,16 @@ class Flusher:
                 and it waits for its interval. Defaults to True.
         """
         if is_first and not self.is_running:
-            left = self._outbox.waiting.counts()
-            self._patience.end(left.last_id)
-            if left.pending:
-                self._sender.stagger()  # after a power cut a whole fleet starts at once
+            self.begin()
         self.want()
         self.start_if_wanted()
+
+    def begin(self) -> None:
+        """Take what waits for what an earlier process left; the first round sends it."""
+        left = self._outbox.waiting.counts()
+        self._patience.end(left.last_id)
+        if left.pending:
+            self._sender.stagger()  # after a power cut a whole fleet starts at once
 
     def want(self) -> None:
         """Let the thread be started as soon as something is stored, or asked for."""
@@ -166,10 +170,7 @@ class Flusher:
         self._bell.ring()
 
     def request_round(self) -> int:
-        """Ask for a round now, whatever failed before; return the number of the request.
-
-        Where another process sends, it is asked.
-        """
+        """Ask whoever sends for a round, whatever failed before; return the request's number."""
         self._knocking.want(ROUND)
         return self.try_again()
 
@@ -196,9 +197,8 @@ class Flusher:
         self._worker.at_end = at_end
         self.stop(0)
 
-    # The thread
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Run rounds until `stop`: what the thread does, or whoever calls it in its place."""
         try:
             if self._sender.pause_seconds:
                 self._sleep()

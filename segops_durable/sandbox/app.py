@@ -19,7 +19,7 @@ from starlette.routing import Route
 from segops_durable.sandbox.checks import BadFieldError, read_fields
 from segops_durable.sandbox.faults import Faults, FaultSwitch
 from segops_durable.sandbox.sessions import DeniedError, authenticate, open_session
-from segops_durable.sandbox.settings import RateLimit, Settings
+from segops_durable.sandbox.settings import PLANS, RateLimit, Settings
 from segops_durable.sandbox.validation import check_event, read_batch, read_json, validated
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class App:
         return JSONResponse({"valid": not errors, "errors": errors})
 
     def _busy(self) -> Response | None:
-        seconds = self._limit.seconds_to_wait(self.settings.plan)
+        seconds = self._limit.seconds_to_wait(PLANS[self.settings.plan])
         if not seconds:
             return None
         return _detail(429, "Request was throttled.", {"Retry-After": str(seconds)})

@@ -7,8 +7,12 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from segops_durable.sandbox.checks import BadFieldError, check_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PLANS: dict[str, int | None] = {"none": None, "free": 60, "starter": 300, "business": 1000}
 """API calls a minute, by SegOps' listed plans (public documentation); ``none`` is no limit."""
@@ -65,18 +69,26 @@ def _check_required(value: object) -> None:
 
 
 class RateLimit:
-    """Counts the calls of the last minute."""
+    """Counts the calls of the last minute.
 
-    def __init__(self) -> None:
+    Args:
+        monotonic: Seconds that only ever grow. Defaults to the machine's.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._calls: deque[float] = deque()
 
-    def seconds_to_wait(self, plan: str) -> int:
-        """Count a call; return 0, or the seconds after which there is room for it."""
-        limit = PLANS[plan]
+    def seconds_to_wait(self, limit: int | None) -> int:
+        """Count a call; return 0, or the seconds after which there is room for it.
+
+        Args:
+            limit: Calls a minute; None for no limit.
+        """
         if limit is None:
             return 0
-        now = time.monotonic()
+        now = self._monotonic()
         with self._lock:
             while self._calls and self._calls[0] <= now - _WINDOW_SECONDS:
                 self._calls.popleft()

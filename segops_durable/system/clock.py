@@ -1,5 +1,7 @@
 """The clocks, in one place that a test can move: for waits, and for when something happened.
 
+Chance has a part in waits, so it is here as well, where a simulation can seed it.
+
 A board without a battery boots in 1970 and is set right when the network comes. So next to
 the time of day goes what nobody sets: the time since the boot.
 """
@@ -7,6 +9,7 @@ the time of day goes what nobody sets: the time since the boot.
 from __future__ import annotations
 
 import hashlib
+import random
 import time
 import uuid
 from functools import partial
@@ -27,6 +30,11 @@ JITTER_SECONDS = 0.01
 
 If another thread comes between, the difference is larger, and the correction is by as much.
 """
+
+
+_RANDOM = random.SystemRandom()
+"""Of our own, and of the system's: the program's may be seeded, and what is drawn from it
+changes its results; a fleet that is seeded alike would come as one, and so would children."""
 
 
 class Moment(NamedTuple):
@@ -61,6 +69,10 @@ class Clock:
     def moment(self) -> Moment:
         """Now, by both clocks."""
         return Moment(time.time(), _uptime(), _BOOT)
+
+    def draw(self, low: float, high: float) -> float:
+        """Draw a number by chance, for a wait that the devices of a fleet are not to share."""
+        return _RANDOM.uniform(low, high)
 
     def sleep(self, stop: threading.Event, seconds: float) -> bool:
         """Wait, and say whether `stop` was set before it was over."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from segops_durable.delivery import Housekeeping, backoff
+from segops_durable.delivery import Housekeeping
+from segops_durable.system.clock import Clock
 from support.clock import MovableClock
 from support.events import numbered, track
 from support.kiosk import Kiosk, events
@@ -82,7 +83,7 @@ def test_an_event_right_after_the_start_waits_for_its_interval_however_late_the_
     may_begin, is_over = threading.Event(), threading.Event()
     monkeypatch.setattr(Housekeeping, "before_round", lambda _self: may_begin.wait(60))
     monkeypatch.setattr(Housekeeping, "after_round", lambda _self, **_: is_over.set())
-    monkeypatch.setattr(backoff._RANDOM, "random", lambda: 0.0)
+    monkeypatch.setattr(Clock, "draw", lambda _self, low, _high: low)
     with Held() as segops:
         segops.go_on.set()
         earlier = make_rig(segops.url)
