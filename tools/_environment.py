@@ -30,19 +30,28 @@ def environment(extra: str, python: str | None = None) -> Path:
     home = ROOT / f".venv-{extra}-{version}"
     interpreter = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = home / "made-of"
-    made_of = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    made_of = hashlib.sha256(_what_pip_reads()).hexdigest()
     if stamp.is_file() and stamp.read_text() == made_of:
         return interpreter
     print(f"Making the environment {home.name} …", flush=True)
-    if python is None:
+    if stamp.is_file():
+        stamp.unlink()  # from here on it is half of one thing and half of another
+    elif python is None:
         venv.create(home, with_pip=True, clear=True)
     else:
         subprocess.run([python, "-m", "venv", "--clear", str(home)], check=True)
-    install = [str(interpreter), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    if subprocess.run([*install, "--editable", f"{ROOT}[{extra}]"], check=False).returncode:
+    # most of what is installed is never imported, and what is gets compiled then
+    install = [str(interpreter), "-m", "pip", "install", "-qq", "--no-compile"]
+    install += ["--disable-pip-version-check", "--editable", f"{ROOT}[{extra}]"]
+    if subprocess.run(install, check=False).returncode:
         sys.exit(f"pip could not install what {home.name} needs; see above")
     stamp.write_text(made_of)
     return interpreter
+
+
+def _what_pip_reads() -> bytes:
+    """What is said of the project; the settings of tools come below it."""
+    return (ROOT / "pyproject.toml").read_bytes().partition(b"\n[tool.")[0]
 
 
 def run_tool(module: str, extra: str, needs: tuple[str, ...] = ()) -> int:
