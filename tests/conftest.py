@@ -11,6 +11,7 @@ from segops_durable import SegOpsClient, SegOpsError
 from segops_durable.client.options import Options
 from segops_durable.client.wiring import delivery_of, intake_of, users_of
 from segops_durable.outbox import Outbox
+from support import examples  # noqa: F401 - pytest may be told of its profile
 from support.clock import MovableClock
 from support.rig import Rig
 

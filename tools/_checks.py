@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# mkdocs-material says at each build until when it is maintained: May 2027, and it is pinned
+os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
 
 DOCS = Path(__file__).parent / "docs" / "mkdocs.yml"
 """The pages; they are built into `.site`."""

@@ -1,8 +1,9 @@
 """Run every check on a machine with nothing but Python: ``python3 tools/test.py``.
 
-Format, lint, types, the direction of imports; then the tests: the short ones with branch
+Format, lint, types, the direction of imports; and the tests: the short ones with branch
 coverage, the long ones, and those that depend on the version of Python on every other supported
-one that is installed. The first two are divided, and several runs go on at a time.
+one that is installed. The first two are divided, and several runs go on at a time; on other
+Pythons they begin while this one's environment is still being made.
 
 ``check`` runs the checks alone, or those that are named after it: ``python3 tools/test.py check
 lint``. Any other arguments go to pytest, and then nothing else runs.
@@ -18,17 +19,26 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from _checks import commands_of_checks
 from _environment import PYTHONS, ROOT, environment
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 LEAST_COVERAGE = 90
 AT_A_TIME = (os.cpu_count() or 1) + 1
 """Runs at once: a third of the time a test waits, for a disk, a clock or another process."""
+ELSEWHERE_AT_A_TIME = 2
+"""Other Pythons whose tests run at once."""
 _PYTEST = ("-m", "pytest", "-q", "-m")
 SHORT = (*_PYTEST, "not long")
 LONG = (*_PYTEST, "long")
-ELSEWHERE = (*_PYTEST, "(not long or each_python) and not one_python")
+ELSEWHERE = (
+    *(*_PYTEST, "(not long or each_python) and not one_python"),
+    "--hypothesis-profile=elsewhere",
+)
 SHORT_PARTS = (
     ("tests/integration/outbox",),
     ("tests/integration/intake", "tests/integration/cli"),
@@ -38,45 +48,68 @@ LONG_PARTS = (("tests/acceptance",), ("tests/frameworks",))
 
 
 def main(arguments: list[str]) -> int:
-    """Run the checks in order, then the tests; stop at the first that fails."""
+    """Run everything, or what the arguments ask for."""
+    if not arguments:
+        return _run_everything()
     python = str(environment("dev"))
-    checks = commands_of_checks(python)
-    if arguments[:1] == ["check"]:
-        unknown = set(arguments[1:]) - set(checks)
-        if unknown:
-            print(f"no check is called {', '.join(sorted(unknown))}; there are {', '.join(checks)}")
-            return 2
-        return _run_all({name: checks[name] for name in arguments[1:] or checks})
-    if arguments:
+    if arguments[:1] != ["check"]:
         return _run("tests", [python, "-m", "pytest", *arguments])
-    coverage = [python, "-m", "coverage"]
-    report = {
-        "coverage data": [*coverage, "combine", "-q"],
-        "coverage": [*coverage, "report", f"--fail-under={LEAST_COVERAGE}"],
-    }
-    return _run_all(checks) or _run_tests(coverage) or _run_all(report)
+    checks = commands_of_checks(python)
+    unknown = set(arguments[1:]) - set(checks)
+    if unknown:
+        print(f"no check is called {', '.join(sorted(unknown))}; there are {', '.join(checks)}")
+        return 2
+    return _run_all({name: checks[name] for name in arguments[1:] or checks})
+
+
+def _run_everything() -> int:
+    """Run the checks and the tests, several at a time; what each says is kept together."""
+    jobs: dict[str, Future[int]] = {}
+    others = _other_pythons()
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+
+        def begin_elsewhere(versions: list[str]) -> None:
+            for version in versions:
+                name = f"Python {version}"
+                jobs[name] = pool.submit(_test_elsewhere, name, others[version])
+
+        begin_elsewhere(list(others)[:ELSEWHERE_AT_A_TIME])
+        python = str(environment("dev"))
+        coverage = [python, "-m", "coverage"]
+        if _run("no stale coverage", [*coverage, "erase"]):
+            return 1
+        mine = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        commands = {
+            **_divided(f"{mine}, the long ones", [python, *LONG], LONG_PARTS),
+            **_divided(f"{mine}, with coverage", [*coverage, "run", *SHORT], SHORT_PARTS),
+        }
+        jobs["checks"] = pool.submit(_check_beside, commands_of_checks(python))
+        for name, command in commands.items():
+            jobs[name] = pool.submit(_run_beside, f"tests on {name}", command)
+        begin_elsewhere(list(others)[ELSEWHERE_AT_A_TIME:])
+        failed = [name for name, job in jobs.items() if job.result()]
+    if failed:
+        print(f"\nFAILED: {'; '.join(failed)}")
+        return 1
+    return _run_all(
+        {
+            "coverage data": [*coverage, "combine", "-q"],
+            "coverage": [*coverage, "report", f"--fail-under={LEAST_COVERAGE}"],
+        }
+    )
 
 
 def _run_all(commands: dict[str, list[str]]) -> int:
     return next((1 for name, command in commands.items() if _run(name, command)), 0)
 
 
-def _run_tests(coverage: list[str]) -> int:
-    """Run the tests on each Python; what each says is kept together, as several run at once."""
-    mine = f"{sys.version_info.major}.{sys.version_info.minor}"
-    commands = {
-        **_divided(f"Python {mine}, the long ones", [coverage[0], *LONG], LONG_PARTS),
-        **_divided(f"Python {mine}, with coverage", [*coverage, "run", *SHORT], SHORT_PARTS),
-    }
-    for version in PYTHONS:
-        interpreter = None if version == mine else _find_python(version)
-        if interpreter is not None:
-            python = str(environment("test", interpreter))
-            commands[f"Python {version}"] = [python, *ELSEWHERE]
-    if _run("no stale coverage", [*coverage, "erase"]):
-        return 1
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        return max(pool.map(_test_on, commands, commands.values()))
+def _check_beside(checks: dict[str, list[str]]) -> int:
+    return max(_run_beside(name, command) for name, command in checks.items())
+
+
+def _test_elsewhere(name: str, interpreter: str) -> int:
+    python = str(environment("test", interpreter))
+    return _run_beside(f"tests on {name}", [python, *ELSEWHERE])
 
 
 def _divided(
@@ -89,7 +122,8 @@ def _divided(
     return {**divided, f"{name}: all others": [*command, *rest]}
 
 
-def _test_on(name: str, command: list[str]) -> int:
+def _run_beside(name: str, command: list[str]) -> int:
+    """Run a command beside others, and print what it said when it has ended."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="segops-tests-") as scratch:
         Path(scratch).chmod(0o755)  # programs of other users run below it, too
@@ -103,9 +137,15 @@ def _test_on(name: str, command: list[str]) -> int:
             text=True,
             check=False,
         )
-    ending = _ending(f"tests on {name}", result.returncode, start)
-    print(f"\n== tests on {name}\n{result.stdout}{ending}", flush=True)
+    print(f"\n== {name}\n{result.stdout}{_ending(name, result.returncode, start)}", flush=True)
     return abs(result.returncode)
+
+
+def _other_pythons() -> dict[str, str]:
+    """The interpreters of other supported versions, where they are installed."""
+    mine = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = {version: _find_python(version) for version in PYTHONS if version != mine}
+    return {version: python for version, python in found.items() if python is not None}
 
 
 def _find_python(version: str) -> str | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
     from support.rig import Rig
 
+pytestmark = pytest.mark.one_python
+
 EVENTS = 400
 OFFLINE_SECONDS = 7200
 PEOPLE = ("ann", "bob", "carl", None)

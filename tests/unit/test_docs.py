@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import segops_durable
 from segops_durable import SegOpsError, State
 from segops_durable.cli.prometheus import _METRICS, _PREFIX
+
+pytestmark = pytest.mark.one_python
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "tools" / "docs"

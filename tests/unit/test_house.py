@@ -13,6 +13,8 @@ import _checks
 import _environment
 import pytest
 
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "segops_durable"
 TESTS = ROOT / "tests"

@@ -11,6 +11,8 @@ from proof.events import make_event
 from proof.judge import Findings, judge
 from proof.recorder import Record
 
+pytestmark = pytest.mark.one_python
+
 NAMES = [f"0-1-0-{number}" for number in (1, 2, 3)]
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from proof.powercut import Result, verdict
 
+pytestmark = pytest.mark.one_python
+
 WELL = Result(cuts=900, most_resent=20)
 HARM = Result(cuts=900, lossy=7)
 

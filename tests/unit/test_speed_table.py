@@ -14,6 +14,8 @@ from speed.rows import Row, claims
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.one_python
+
 MACHINE = {
     "cores": "2",
     "cpu": "a CPU",

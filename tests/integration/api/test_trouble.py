@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from segops_durable import SegOpsClient
 
+pytestmark = pytest.mark.one_python
+
 CHAIN = ("Pool(", "Caused by", "Max retries", "object at", "Errno", "urllib3", "('Connection")
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from segops_durable.sandbox import Sandbox
 
+pytestmark = pytest.mark.one_python
+
 
 def test_the_only_outbox_of_a_machine_is_found_without_a_key(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
@@ -79,7 +81,6 @@ def test_a_damaged_file_is_told_of_and_does_not_stop_a_command(
     assert "check the disk" in output
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("has_lock", [True, False])
 @pytest.mark.parametrize("words", LOOKS)
 def test_a_look_at_a_damaged_file_names_the_mend_and_changes_nothing(
@@ -114,7 +115,6 @@ STRANGERS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("stranger", STRANGERS)
 @pytest.mark.parametrize("words", LOOKS + USES)
 def test_no_command_changes_a_file_that_never_was_an_outbox(

@@ -11,9 +11,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
     from support.commands import Commands
+
+pytestmark = pytest.mark.one_python
 
 # looks on while the command runs, and changes nothing of it
 OBSERVED = """

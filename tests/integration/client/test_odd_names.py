@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from segops_durable import SegOpsClient
 
+pytestmark = pytest.mark.one_python
+
 SECRET = "00ff"
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
     from support.rig import Rig
 
+pytestmark = pytest.mark.one_python
+
 
 A_YEAR = 365 * 86_400.0
 

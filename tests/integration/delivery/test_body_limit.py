@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from segops_durable import Cause
 from support.events import numbers, track
 from support.peer import Peer, Request, answer
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
     from support.rig import Rig
+
+pytestmark = pytest.mark.one_python
 
 
 # Too large

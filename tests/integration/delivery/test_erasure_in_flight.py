@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient
     from support.rig import Rig
 
+pytestmark = pytest.mark.one_python
+
 DOWN = answer(500, {"detail": "Oh."})
 
 
@@ -123,7 +125,6 @@ def test_no_retry_carries_a_person_whom_another_process_has_forgotten(
         client.shutdown(0)
 
 
-@pytest.mark.one_python
 def test_a_request_that_waits_for_its_turn_does_not_carry_whoever_was_forgotten_meanwhile(
     make_client: Callable[..., SegOpsClient],
     wait_until: Callable[[Callable[[], object]], None],

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
 
+pytestmark = pytest.mark.one_python
+
 LONG_INTERVAL = 600.0
 
 can_stop = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing can be stopped")

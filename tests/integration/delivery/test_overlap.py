@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from segops_durable.delivery.lanes import Made
     from support.rig import Rig
 
+pytestmark = pytest.mark.one_python
+
 
 class Gathered(Peer):
     """Accepts the first batch, and holds the next ones until so many are there at once."""

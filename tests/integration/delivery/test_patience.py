@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient
     from support.rig import Rig
 
+pytestmark = pytest.mark.one_python
+
 NEVER = 3600.0
 
 

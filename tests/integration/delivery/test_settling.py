@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from support.peer import Request
     from support.rig import Rig
 
+pytestmark = pytest.mark.one_python
+
 IN_1970 = -1_799_999_000.0
 
 

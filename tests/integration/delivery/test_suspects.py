@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient, SegOpsError
     from support.rig import Rig
 
+pytestmark = pytest.mark.one_python
+
 
 # Refused
 

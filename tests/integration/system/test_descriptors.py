@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing tells whose they are")
+pytestmark = [
+    pytest.mark.one_python,
+    pytest.mark.skipif(sys.platform != "linux", reason="nothing tells whose they are"),
+]
 
 PROGRAM = """
 import fcntl, os, signal, sys, threading

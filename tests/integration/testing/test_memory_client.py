@@ -27,6 +27,7 @@ from segops_durable import (
     UserContext,
 )
 from segops_durable.testing import MemoryClient
+from support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +122,7 @@ def test_it_is_made_with_the_same_arguments() -> None:
 
 
 @settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from segops_durable import Event, InvalidEventError
 from segops_durable.events import encode_event, fast_json
+from support.examples import examples
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -204,7 +205,7 @@ def check_that_they_agree(event: Any, anonymous_id: str | None = None) -> None:
 
 
 thorough = settings(
-    max_examples=600,
+    max_examples=examples(600),
     deadline=None,
     derandomize=True,
     database=None,

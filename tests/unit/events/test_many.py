@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from segops_durable import Event, InvalidEventError
 from segops_durable.events import Many, encode_event, encode_many, encoding, fast_json
+from support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +152,7 @@ def time_of(event: Any) -> object:
 
 
 @settings(
-    max_examples=1500,
+    max_examples=examples(1500),
     deadline=None,
     derandomize=True,
     database=None,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from segops_durable import InvalidEventError
 from segops_durable.events import timestamps
+from support.examples import examples
 
 digits = st.text("0123456789", max_size=7) | st.sampled_from(["\u0663", "²", "", "1e5", "-1"])
 days = st.dates().map(str) | st.sampled_from(
@@ -56,7 +57,7 @@ def outcome(text: str) -> str:
         return str(error)
 
 
-@settings(max_examples=1500, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(1500), deadline=None, derandomize=True, database=None)
 @given(written | st.text(max_size=30))
 @example("2026-01-31T12:00:00Z")
 @example("2026-01-31T12:00:00+00:00")
@@ -92,7 +93,7 @@ def test_a_time_in_utc_keeps_every_digit(text: str, sent: str) -> None:
 GOOD = "2026-01-31T12:00:00.5Z"
 
 
-@settings(max_examples=1500, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(1500), deadline=None, derandomize=True, database=None)
 @given(st.lists(written | st.just(GOOD) | st.text(max_size=30), min_size=1, max_size=3))
 @example([f"{GOOD}\n{GOOD}"])
 @example([GOOD, "2026-01-31T12:00:0\u0660Z"])

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
     from support.commands import Commands
+
+pytestmark = pytest.mark.one_python
 
 
 def test_dead_letters_are_listed_shown_exported_put_back_and_discarded(

@@ -7,11 +7,15 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
+
 from support.commands import NOWHERE, Commands, closing_client
 from support.events import numbered, numbers
 
 if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
+
+pytestmark = pytest.mark.one_python
 
 
 def test_the_doctor_finds_nothing_wrong_where_nothing_is(commands: Commands) -> None:

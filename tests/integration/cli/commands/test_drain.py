@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from support.commands import Commands, closing_client
 from support.events import become_the_sender, numbered, numbers
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
+
+pytestmark = pytest.mark.one_python
 
 
 def test_drain_sends_all_and_says_what_is_left(commands: Commands, sandbox: Sandbox) -> None:

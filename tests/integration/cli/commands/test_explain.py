@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
     from support.commands import Commands
 
+pytestmark = pytest.mark.one_python
+
 QUICK = ("--per-minute", "600000")
 REQUIRED = {"paid": ["amount"]}
 

@@ -13,6 +13,8 @@ from support.events import numbers
 if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
 
+pytestmark = pytest.mark.one_python
+
 
 def test_import_shows_its_summary_and_where_bad_lines_are(
     commands: Commands, sandbox: Sandbox

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
     from support.commands import Commands
 
+pytestmark = pytest.mark.one_python
+
 
 def test_status_is_a_health_check(commands: Commands, sandbox: Sandbox) -> None:
     sandbox.stop()
@@ -109,7 +111,6 @@ def test_a_look_at_the_outbox_leaves_the_rotation_of_keys_to_clients(commands: C
     assert found == "another"
 
 
-@pytest.mark.one_python
 def test_watch_shows_the_status_again_and_again(commands: Commands) -> None:
     commands("track", "ann", "x")
     command = [sys.executable, "-m", "segops_durable", "status", "--watch"]

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
     from support.commands import Commands
+
+pytestmark = pytest.mark.one_python
 
 
 def test_an_event_of_a_script_is_on_disk_when_the_command_returns(

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
 
+pytestmark = pytest.mark.one_python
 
-@pytest.mark.one_python
+
 @pytest.mark.parametrize("name", ["kiosk.jsonl", "kiosk.jsonl.gz"])
 def test_a_queue_that_is_carried_by_hand_is_delivered_once_though_it_is_loaded_twice(
     commands: Commands, sandbox: Sandbox, name: str
@@ -73,7 +74,6 @@ def test_what_is_damaged_or_came_later_is_not_removed_by_an_export(commands: Com
     outbox.close()
 
 
-@pytest.mark.one_python
 def test_two_exports_of_one_device_that_overlap_are_delivered_once_in_either_order(
     commands: Commands, sandbox: Sandbox
 ) -> None:

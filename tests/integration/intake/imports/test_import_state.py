@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from segops_durable.intake.imports import Progress
 
+pytestmark = pytest.mark.one_python
+
 
 def test_a_file_that_grows_is_imported_on_from_where_it_ended(
     client: SegOpsClient, tmp_path: Path
@@ -43,7 +45,6 @@ def test_a_line_that_is_being_written_is_left_until_it_is_there(
     assert [event["payload"] for event in queued(queue_path)] == [{"n": 1}] * 2
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.gz", "a.ndjson.zst", "a.parquet"])
 def test_a_file_that_is_cut_off_is_told_of_and_goes_on_when_it_is_whole(
     client: SegOpsClient, tmp_path: Path, queue_path: Path, name: str

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from segops_durable.intake.imports import Progress
 
+pytestmark = pytest.mark.one_python
+
 
 @pytest.mark.parametrize("is_fast", [True, False])
 def test_bad_lines_are_kept_with_their_numbers_and_reasons_and_the_others_are_stored(

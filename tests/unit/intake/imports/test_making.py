@@ -19,6 +19,7 @@ from segops_durable.intake.sources.lines import LONGEST_LINE
 from segops_durable.intake.sources.opening import open_source
 from segops_durable.intake.sources.source import BEGINNING
 from segops_durable.system.clock import Moment
+from support.examples import examples
 
 NOW = Moment(1.8e9, 7.0, 9)
 
@@ -125,7 +126,7 @@ def made_of(data: bytes, field_map: FieldMap, anonymous_id: str | None, **option
 
 
 @settings(
-    max_examples=400,
+    max_examples=examples(400),
     deadline=None,
     derandomize=True,
     database=None,
