@@ -37,6 +37,8 @@ _SECONDS_OF_THE_FORGER = 0.02
 _SECONDS_TO_OPEN_AGAIN = 0.05
 _SECONDS_TO_END = 2.0
 _DRAIN_SECONDS = 300.0
+_SECONDS_OF_A_LOCK = 60.0
+"""On a busy machine a process may keep the others for more than the usual five."""
 _PATIENT_AT, _PATIENT_FACTOR, _EVERY = 3000, 20, 64
 
 
@@ -131,6 +133,7 @@ def open_client(life: Life, **options: Any) -> SegOpsClient:  # noqa: ANN401 - a
         removal._DELETE_BETWEEN += " + 1"  # noqa: SLF001 - the last of what is removed
     chosen: dict[str, Any] = {
         "flush_interval": 0.01,
+        "lock_timeout": _SECONDS_OF_A_LOCK,
         "http_session": session,
         **options,
     }
