@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import tempfile
 import threading
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +21,6 @@ from segops_durable.sandbox.settings import Settings
 from segops_durable.sandbox.store import Store
 
 if TYPE_CHECKING:
-    import asyncio
     import os
     from collections.abc import Callable
     from types import TracebackType
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 _START_SECONDS = 30.0
 _GRACE_SECONDS = 1
+_TICK_SECONDS = 0.1  # uvicorn's own; a signal is noticed then
 
 
 class Sandbox:
@@ -75,7 +78,7 @@ class Sandbox:
         """Stop listening and close every connection; what was accepted stays. Safe twice."""
         if self._thread is None or self._server is None:
             return
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join()
         self._thread = self._server = None
 
@@ -165,15 +168,39 @@ class Sandbox:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which also says when it listens."""
+    """uvicorn's server, which also says when it listens, and ends without waiting for nobody."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self._over: Callable[[], object] = lambda: None
+
+    def end(self) -> None:
+        """End; from another thread, once it was ready."""
+        self.should_exit = True
+        self._over()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._is_over = asyncio.Event()
+        self._over = partial(asyncio.get_running_loop().call_soon_threadsafe, self._is_over.set)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._is_over.wait(), _TICK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)  # who was let in before that is among the connections then
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+        for each in sockets or []:
+            each.close()
 
 
 def _protocol(connections: Connections) -> type[asyncio.Protocol]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import http.client
+import socket
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -237,6 +240,24 @@ def test_it_comes_back_on_the_same_port_with_what_it_had(tmp_path: Path) -> None
         post(sandbox, TRACK, EVENT)
     with Sandbox(store=store) as again:
         assert len(again.events()) == 2
+
+
+@pytest.mark.parametrize("is_somebody_there", [True, False])
+def test_it_stops_at_once_and_whoever_is_connected_is_told(
+    monkeypatch: pytest.MonkeyPatch, is_somebody_there: bool
+) -> None:
+    monkeypatch.setattr("segops_durable.sandbox.server._TICK_SECONDS", 3600.0)
+    with Sandbox() as sandbox:
+        host, port = sandbox.url.removeprefix("http://").split(":")
+        with closing(http.client.HTTPConnection(host, int(port), timeout=60)) as somebody:
+            somebody.request("GET", "/_sandbox/summary")
+            assert somebody.getresponse().read()
+            connection = somebody.sock
+            if not is_somebody_there:
+                connection.shutdown(socket.SHUT_WR)
+                assert connection.recv(1) == b""  # it has let go, too
+            sandbox.stop()
+            assert connection.recv(1) == b""
 
 
 def test_the_official_client_works_against_it(sandbox: Sandbox) -> None:
