@@ -36,6 +36,8 @@ if TYPE_CHECKING:
         IdentityError,
         ImportStoppedError,
         InvalidEventError,
+        KafkaGapError,
+        KafkaStoppedError,
         KeyKindError,
         MendedOutboxError,
         NoThreadError,
@@ -83,8 +85,8 @@ else:
             "ClosedError ConfigurationError CopiedOutboxError CredentialsError "
             "DamagedCheckpointError DamagedEventError DamagedOutboxError "
             "DeliveryError DroppedEventsError ErasedTooLateError IdentityError "
-            "ImportStoppedError InvalidEventError KeyKindError MendedOutboxError "
-            "NoThreadError NotSegOpsError PendingEventsError QueueFullError "
+            "ImportStoppedError InvalidEventError KafkaGapError KafkaStoppedError KeyKindError "
+            "MendedOutboxError NoThreadError NotSegOpsError PendingEventsError QueueFullError "
             "RateLimitedError RefusedError ReplacedOutboxError SegOpsError "
             "SkippedEventsError StorageError StrandedEventsError "
             "UncopyableClientError UnreachableError WrongAddressError WrongLoopError",
@@ -127,6 +129,8 @@ __all__ = [
     "ImportStoppedError",
     "Importer",
     "InvalidEventError",
+    "KafkaGapError",
+    "KafkaStoppedError",
     "KeyKindError",
     "Mended",
     "MendedOutboxError",

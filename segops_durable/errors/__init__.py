@@ -18,6 +18,8 @@
     ├── CheckpointConflictError             two processes do the same job; nothing was stored
     ├── ImportStoppedError                  an import met too many bad lines, or a damaged file
     │   └── ChangedFileError                it is not what was imported of it, or may be another
+    ├── KafkaStoppedError                   consuming of Kafka could not go on
+    │   └── KafkaGapError                   messages were deleted unread, or the topic is another
     ├── PendingEventsError                  raised by FlushResult.raise_for_pending()
     ├── DroppedEventsError                  reported: the oldest events gave way to new ones
     └── DeliveryError                       reported to on_error, never raised by track()
@@ -67,7 +69,13 @@ from segops_durable.errors.delivery import (
     UnreachableError,
     WrongAddressError,
 )
-from segops_durable.errors.jobs import ChangedFileError, CheckpointConflictError, ImportStoppedError
+from segops_durable.errors.jobs import (
+    ChangedFileError,
+    CheckpointConflictError,
+    ImportStoppedError,
+    KafkaGapError,
+    KafkaStoppedError,
+)
 from segops_durable.errors.storage import (
     BusyOutboxError,
     CopiedOutboxError,
@@ -98,6 +106,8 @@ __all__ = [
     "IdentityError",
     "ImportStoppedError",
     "InvalidEventError",
+    "KafkaGapError",
+    "KafkaStoppedError",
     "KeyKindError",
     "MendedOutboxError",
     "NoThreadError",

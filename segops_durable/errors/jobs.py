@@ -25,3 +25,51 @@ class ImportStoppedError(SegOpsError):
 
 class ChangedFileError(ImportStoppedError):
     """A file is not what was imported of it, or may be another one; nothing of it was read."""
+
+
+class KafkaStoppedError(SegOpsError):
+    """Consuming of Kafka could not go on. What it had stored stays, and it can be run again.
+
+    Attributes:
+        topic: The topic.
+        partition: The partition; None where it is about all of them.
+        offset: The offset at which it stopped; None where that says nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        topic: str,
+        partition: int | None = None,
+        offset: int | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset
+
+
+class KafkaGapError(KafkaStoppedError):
+    """What follows the last message that was stored is not there any more, or is something else.
+
+    Messages were deleted before they were read, or the topic was deleted and made anew. It is
+    raised, or with ``on_gap="skip"`` reported.
+
+    Attributes:
+        lost: How many messages were deleted unread, at most; None where nobody knows.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        topic: str,
+        partition: int | None = None,
+        offset: int | None = None,
+        lost: int | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, topic=topic, partition=partition, offset=offset, hint=hint)
+        self.lost = lost

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-QUICKSTART, IN_TASKS, ON_A_SHARED_DEVICE, IN_A_JOB, BEFORE_THE_DISK, DEAD_LETTERS = re.findall(
-    r"```python\n(.*?)```", README, re.DOTALL
-)[:6]
+QUICKSTART, IN_TASKS, ON_A_SHARED_DEVICE, IN_A_JOB, _KAFKA, BEFORE_THE_DISK, DEAD_LETTERS = (
+    re.findall(r"```python\n(.*?)```", README, re.DOTALL)[:7]
+)
 
 
 def test_the_example_runs_as_it_stands(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import segops_durable as segops
 from segops_durable.aio import AsyncSegOpsClient
+from segops_durable.kafka import ConsumeResult, OnGap, Start, consume
 from segops_durable.otel import instrument
 from segops_durable.testing import Events, MemoryClient
+
+if TYPE_CHECKING:
+    import threading
 
 
 def server() -> None:
@@ -87,6 +92,24 @@ def several_files(client: segops.SegOpsClient, files: list[str], *, is_late: boo
     for each in prepared:
         print(each.plan, importer.run(each, on_progress=show).stored)
     client.import_rejected("sales.csv.rejects.jsonl", field_map=columns, on_bad=tell)
+
+
+def from_kafka(client: segops.SegOpsClient, stop: threading.Event) -> None:
+    start: Start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    on_gap: OnGap = "skip"
+    result: ConsumeResult = consume(
+        client,
+        ["clicks", "orders"],
+        config={"bootstrap.servers": "broker:9092"},
+        to_event=lambda message: {"user_id": "u", "payload": {"offset": message.offset()}},
+        on_reject=lambda message, reason: print(message.key(), reason),
+        share=(0, 3),
+        start=start,
+        on_gap=on_gap,
+        stop=stop,
+        on_progress=lambda so_far: print(so_far.stored),
+    )
+    print(result.messages, result.lost, result.positions["clicks", 0])
 
 
 def show(progress: segops.Progress) -> None:

@@ -20,6 +20,7 @@ ENTERED_BY_NAME = {
     "segops_durable.errors.plain_text",
     "segops_durable.errors.redaction",
     "segops_durable.intake.imports",
+    "segops_durable.intake.messages",
 }
 """Rooms that say themselves that they are entered so; those of `system` all are."""
 

@@ -21,6 +21,7 @@ TESTS = ROOT / "tests"
 MOST_LINES = 350
 MOST_OF_PACKAGE = 299
 DISTRIBUTIONS = {
+    "confluent_kafka": "confluent-kafka",
     "jwt": "pyjwt",
     "opentelemetry": "opentelemetry-api",
     "persistqueue": "persist-queue",
@@ -34,6 +35,7 @@ EXTRAS_OF = {
     "segops_durable/contrib/django": {"django"},
     "segops_durable/sandbox": {"cli", "sandbox"},
     "segops_durable/intake/sources": {"etl"},
+    "segops_durable/kafka": {"kafka"},
     "segops_durable/otel": {"otel"},
     "segops_durable/testing/plugin.py": {"testing"},
 }

@@ -43,6 +43,8 @@ def test_the_public_names_are_pinned() -> None:
         "ImportStoppedError",
         "Importer",
         "InvalidEventError",
+        "KafkaGapError",
+        "KafkaStoppedError",
         "KeyKindError",
         "Mended",
         "MendedOutboxError",

@@ -20,7 +20,7 @@ from segops_durable.system.private_files import open_private, replacing
 from segops_durable.system.trusted_paths import real_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from segops_durable.intake.sources.showing import ShownRow
@@ -132,6 +132,24 @@ class Rejects:
         if self._path is not None and identity and self._path.exists():
             self._keep(lambda _, found: found is None or found.get("import") != identity)
 
+    def cut_back(self, ends: Mapping[str, int]) -> None:
+        """Take away what was written at the places of imports, or after them.
+
+        Args:
+            ends: The line that is read next, by what the import is called here.
+        """
+        if self._path is None or not self._path.exists():
+            return
+        torn = _torn_from(self._path)
+
+        def is_settled(start: int, document: dict[str, Any] | None) -> bool:
+            if document is None:
+                return start < torn  # being mended by somebody
+            end = ends.get(str(document.get("import")))
+            return end is None or _number(document.get("line")) < end
+
+        self._keep(is_settled)
+
     def _keep(self, is_kept: Any) -> None:  # noqa: ANN401 - a callable of two
         if self._path is None:
             return
@@ -154,6 +172,17 @@ def _documents(file: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any] | N
             document = None
         yield start, line, document if isinstance(document, dict) else None
         start += len(line)
+
+
+def _torn_from(path: Path) -> int:
+    """Where the last line of a file begins that has no end; the file's size if it has one."""
+    with os.fdopen(open_private(_place_of(path)), "rb") as file:
+        start = size = 0
+        for line in file:
+            start, size = size, size + len(line)
+            if not line.endswith(b"\n"):
+                return start
+    return size
 
 
 def _is_cut(record: Record) -> bool:
