@@ -73,6 +73,7 @@ class AsyncSegOpsClient(AsyncTracking, AsyncAdministration):
         max_retries: int = 3,
         max_retry_after: float = 3600.0,
         max_requests_per_minute: int | None = None,
+        fleet_size: int = 1,
         max_in_flight: int = 1,
         shutdown_timeout: float = 5.0,
         http_session: requests.Session | None = None,

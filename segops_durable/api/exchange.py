@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import requests
 
     from segops_durable.api.header_auth import HeaderAuth
+    from segops_durable.api.pacing import Turns
 
 _MAX_DETAIL = 300
 _HEADERS = {
@@ -47,7 +48,7 @@ class Exchange:
             for each step of it, and for the answer's body.
         user_agent: The ``User-Agent`` header.
         session: The session to use; None makes one that is closed with this.
-        wait_for_turn: Called before each request; False means that none is to be made.
+        turns: When its requests may be made; None for at once.
 
     Attributes:
         is_wanted: Asked at the last instant before a request leaves whether it still may.
@@ -60,11 +61,11 @@ class Exchange:
         timeout: float,
         user_agent: str,
         session: requests.Session | None = None,
-        wait_for_turn: Callable[[], bool] = lambda: True,
+        turns: Turns | None = None,
     ) -> None:
         self._api_url = api_url
         self._timeout = timeout
-        self._wait_for_turn = wait_for_turn
+        self._turns = turns
         self._progress = RequestProgress()
         self._dialler = Dialler()
         self._host = urlsplit(api_url).netloc
@@ -96,7 +97,7 @@ class Exchange:
             meanwhile: Called, over a connection that is open, while the answer is awaited. What
                 it takes is not counted. Defaults to nothing.
         """
-        if not self._wait_for_turn():
+        if self._turns is not None and not self._turns.wait():
             detail = "stopped before the request was made"
             return Verdict(Meaning.UNREACHABLE, detail=detail, is_unsent=True)
         self._progress.start(self.is_wanted, meanwhile)
@@ -104,6 +105,8 @@ class Exchange:
             with quiet():
                 answer = self._way.post(self._api_url + path, body, headers or {}, auth)
             self._dialler.praise()
+            if self._turns is not None:
+                self._turns.heed(answer)
         except WithdrawnError:
             return Verdict(Meaning.WITHDRAWN, is_unsent=True)
         except SegOpsError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from segops_durable.api import rate_of
 from segops_durable.cli.command import is_verbose
 from segops_durable.cli.output import (
     moment,
@@ -33,8 +34,15 @@ def how_it_stands(outbox: Outbox) -> dict[str, Any]:
         "dropped_total": counts.dropped_total,
         "lost_total": counts.lost_total,
         "last_accepted_at": moment(counts.last_accepted_at),
+        "requests_per_minute": _rate_of(outbox),
         "sender": _sender_of(outbox),
     }
+
+
+def _rate_of(outbox: Outbox) -> float | None:
+    """What was learned of how many requests a minute may be made; None if nothing was."""
+    learned = rate_of((outbox.kept_rate() or {}).get("per_minute"))
+    return None if learned is None else round(learned, 3)
 
 
 def _sender_of(outbox: Outbox) -> dict[str, Any] | None:

@@ -81,6 +81,7 @@ class SegOpsClient(Tracking, Administration):
         max_retry_after: Seconds that a ``Retry-After`` may ask for at most. Defaults to 3600.
         max_requests_per_minute: Requests a minute at most, spaced evenly, to stay below a rate
             limit. Defaults to None: no limit.
+        fleet_size: Devices, or other outboxes, that share `max_requests_per_minute`. Defaults to 1.
         max_in_flight: Batches that may be on their way at once, each over a connection of its
             own, 1 to 64: for a backlog over a slow link. A crash may repeat so many of them, and
             they may arrive in another order. For a secret key, without an `http_session`.
@@ -122,6 +123,7 @@ class SegOpsClient(Tracking, Administration):
         max_retries: int = 3,
         max_retry_after: float = 3600.0,
         max_requests_per_minute: int | None = None,
+        fleet_size: int = 1,
         max_in_flight: int = 1,
         shutdown_timeout: float = 5.0,
         http_session: requests.Session | None = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from segops_durable.api import Exchange, Handshake, Transport, Watch
+    from segops_durable.api import Exchange, Handshake, Pacer, Transport, Watch
     from segops_durable.delivery import Flusher, Flushing, Reporter, Sender
     from segops_durable.errors import SegOpsError
 
@@ -23,6 +23,7 @@ class Delivery:
         sender: Runs a round.
         flusher: The thread that has it run.
         flushing: Waits for its rounds.
+        pacer: Gives requests their turns.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Delivery:
         sender: Sender,
         flusher: Flusher,
         flushing: Flushing,
+        pacer: Pacer,
     ) -> None:
         self._exchanges = exchanges
         self._transports = transports
@@ -43,6 +45,7 @@ class Delivery:
         self.sender = sender
         self.flusher = flusher
         self.flushing = flushing
+        self.pacer = pacer
 
     # As `listener.Listener` has them
 

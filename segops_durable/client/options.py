@@ -103,8 +103,15 @@ class Options:
             it, so that not all devices come back in the same second, is not capped by this: up to
             a fifth of it, and 30 seconds at most. Defaults to 3600.
         max_requests_per_minute: Requests a minute at most, spaced evenly, to stay below a rate
-            limit. Session handshakes count. SegOps' own limits are 60 (Free), 300 (Starter) or
-            1000 (Business) a minute (public documentation). Defaults to None: no limit.
+            limit. They are those of all processes that send from the outbox, one after the other;
+            session handshakes count. SegOps' own limits are 60 (Free), 300 (Starter) or 1000
+            (Business) a minute (public documentation). Whatever this says, a 429 has the client
+            learn a lower rate, which the next process goes on from. While a request waits for its
+            turn, `flush` waits as long as it may, and says `blocked`; a shutdown ends the wait.
+            Defaults to None: no limit.
+        fleet_size: Devices, or other outboxes, that share `max_requests_per_minute`. The first
+            request of each is made within one of the intervals that follow, as it draws.
+            Defaults to 1.
         max_in_flight: Batches that may be on their way at once, each over a connection of its
             own, 1 to 64: for a backlog over a slow link. A crash may repeat so many of them, and
             they may arrive in another order. For a secret key, without an `http_session`.
@@ -162,6 +169,7 @@ class Options:
     max_requests_per_minute: int | None = field(
         default=None, metadata={"kind": number_of("requests", 1, is_optional=True)}
     )
+    fleet_size: int = field(default=1, metadata={"kind": number_of("devices", 1)})
     max_in_flight: int = field(default=1, metadata={"kind": number_of("batches", 1, 64)})
     shutdown_timeout: float = field(default=5.0, metadata={"kind": SECONDS})
     http_session: requests.Session | None = field(default=None, metadata={"kind": OBJECT})
@@ -179,6 +187,13 @@ class Options:
                 f"got {self.catch_up_batch_size}",
                 field="catch_up_batch_size",
                 hint="Batches grow to it while a backlog waits; without one they are as batch_size",
+            )
+        if self.fleet_size > 1 and self.max_requests_per_minute is None:
+            raise ConfigurationError(
+                "fleet_size is a share of max_requests_per_minute, which is not set, "
+                f"got {self.fleet_size}",
+                field="fleet_size",
+                hint="Set it to what the plan allows; without both a share is learned after a 429",
             )
         if self.max_in_flight > 1 and (self.has_public_key or self.http_session is not None):
             raise ConfigurationError(

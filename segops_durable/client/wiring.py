@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from segops_durable._version import __version__
-from segops_durable.api import Exchange, Handshake, Pacer, Transport
+from segops_durable.api import Exchange, Handshake, Pacer, Rate, Transport, Turns
 from segops_durable.client.delivery import Delivery
 from segops_durable.delivery import Flusher, Flushing, Housekeeping, Pace, Reporter, Sender
 from segops_durable.identity import Users
@@ -79,7 +79,8 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
     # of several connections one may be told to wait, and the others not be over
     halt = stop if options.max_in_flight == 1 else threading.Event()
     pace = _pace_of(options)
-    exchanges = _exchanges_of(options, halt, clock)
+    pacer = _pacer_of(options, outbox, halt, clock)
+    exchanges = _exchanges_of(options, pacer, halt)
     handshake = None if users is None else Handshake(exchanges[0], options.api_key, users, clock)
 
     def may_leave(batch: Batch) -> bool:
@@ -91,6 +92,7 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
     sender = Sender(
         outbox, transports, pace, report, users=users, stop=stop, halt=halt, clock=clock
     )
+    sender.place.on_taken = lambda: pacer.go_on_from(outbox.kept_rate() or {})
     flusher = Flusher(
         outbox,
         sender,
@@ -107,25 +109,29 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
         report=report,
         sender=sender,
         flusher=flusher,
-        flushing=Flushing(outbox, sender, flusher, pace),
+        flushing=Flushing(outbox, sender, flusher, pace, pacer),
+        pacer=pacer,
     )
 
 
-def _exchanges_of(options: Options, halt: threading.Event, clock: Clock) -> list[Exchange]:
+def _pacer_of(options: Options, outbox: Outbox, halt: threading.Event, clock: Clock) -> Pacer:
+    allowed = options.max_requests_per_minute
+    share = None if allowed is None else allowed / options.fleet_size
+    rate = Rate(share, is_one_of_many=options.fleet_size > 1, draw=clock.draw)
+    longest = options.max_retry_after
+    return Pacer(rate, halt, clock, longest=longest, keep=outbox.keep_rate)
+
+
+def _exchanges_of(options: Options, pacer: Pacer, halt: threading.Event) -> list[Exchange]:
     """One for each connection; a minute has its requests, whichever they go over."""
-    pacer = Pacer(options.max_requests_per_minute, halt, clock)
-    is_alone = options.max_in_flight == 1
-
-    def wait_for_turn() -> bool:
-        return not halt.is_set() and pacer.wait_for_turn() and not halt.is_set()
-
+    is_over = (lambda: False) if options.max_in_flight == 1 else halt.is_set
     return [
         Exchange(
             options.api_url,
             timeout=options.timeout,
             user_agent=f"segops-durable/{__version__}",
             session=options.http_session,
-            wait_for_turn=pacer.wait_for_turn if is_alone else wait_for_turn,
+            turns=Turns(pacer, is_over),
         )
         for _ in range(options.max_in_flight)
     ]

@@ -9,6 +9,7 @@ from segops_durable.delivery.status import FlushResult, State
 from segops_durable.system.bell import Bell
 
 if TYPE_CHECKING:
+    from segops_durable.api import Pacer
     from segops_durable.delivery.flusher import Flusher
     from segops_durable.delivery.pace import Pace
     from segops_durable.delivery.sender import Sender
@@ -26,12 +27,16 @@ class Flushing:
         sender: Who sends it.
         flusher: The thread that has it sent.
         pace: How long a round may take.
+        pacer: Gives its requests their turns.
     """
 
-    def __init__(self, outbox: Outbox, sender: Sender, flusher: Flusher, pace: Pace) -> None:
+    def __init__(
+        self, outbox: Outbox, sender: Sender, flusher: Flusher, pace: Pace, pacer: Pacer
+    ) -> None:
         self._outbox = outbox
         self._sender = sender
         self._flusher = flusher
+        self._pacer = pacer
         self._longest_round = pace.longest_round
 
     def flush(self, timeout: float | None) -> FlushResult:
@@ -45,7 +50,7 @@ class Flushing:
         if self._flusher.is_current:
             pending = self._outbox.waiting.counts().pending
             return FlushResult(
-                sent=0, pending=pending, dead=0, blocked=pending > 0 and self._sender.is_blocked
+                sent=0, pending=pending, dead=0, blocked=pending > 0 and self._is_blocked
             )
         self._outbox.check_writable()
         self._flusher.start_if_wanted()
@@ -57,9 +62,14 @@ class Flushing:
             sent=after.accepted_total - before.accepted_total,
             pending=pending,
             dead=max(0, after.dead - before.dead),  # letters may have been put back meanwhile
-            blocked=pending > 0 and self._sender.is_blocked,
+            blocked=pending > 0 and self._is_blocked,
             lost=max(0, _lost(after) - _lost(before)),
         )
+
+    @property
+    def _is_blocked(self) -> bool:
+        """Whether another flush would change nothing now: also, where a request has no turn yet."""
+        return self._sender.is_blocked or self._pacer.wait_left > 0
 
     def _left_of(self, before: Counts, after: Counts) -> int:
         """How many of those that waited before still do.

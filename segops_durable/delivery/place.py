@@ -30,6 +30,7 @@ class Place:
     Attributes:
         is_new: Whether it was taken, and whoever took it has not seen to that yet.
         on_knock: Called on that thread with what each knock says.
+        on_taken: Called whenever it was taken.
     """
 
     def __init__(self, outbox: Outbox, interval: float, stop: threading.Event) -> None:
@@ -39,6 +40,7 @@ class Place:
         self._was_taken = False
         self.is_new: bool = True
         self.on_knock: Callable[[str], object] | None = None
+        self.on_taken: Callable[[], object] = lambda: None
 
     @property
     def is_kept(self) -> bool:
@@ -57,8 +59,11 @@ class Place:
             StorageError: What is where the lock belongs is no file of ours.
             OSError: It cannot be opened.
         """
-        self.is_new = self.is_new or not self.is_kept
+        was_kept = self.is_kept
+        self.is_new = self.is_new or not was_kept
         self._was_taken = self._lock.try_acquire()
+        if self._was_taken and not was_kept:
+            self.on_taken()
         if not self._was_taken:
             self._lock.release()  # of one that was taken away the ear is still there
         elif self.on_knock is not None and (ear := self._lock.listen(self._interval)) is not None:

@@ -21,7 +21,7 @@ class State(str, Enum):
     IDLE = "idle"  # nothing to send, or waiting for a batch or the interval
     SENDING = "sending"  # a round is under way
     BACKING_OFF = "backing_off"  # the last round failed; the next one waits
-    RATE_LIMITED = "rate_limited"  # SegOps asked for patience
+    RATE_LIMITED = "rate_limited"  # SegOps asked for patience, or a request waits for its turn
     UNAUTHORISED = "unauthorised"  # a key, a session or the address is not accepted
     NOT_SEGOPS = "not_segops"  # something else answers: a captive portal, a proxy
     STANDBY = "standby"  # another process sends for this outbox
@@ -37,7 +37,7 @@ class FlushResult:
         pending: Events queued before the call that still wait on disk.
         dead: Events that went to the dead letters during the call.
         blocked: Whether sending waits for something that another flush cannot change: a
-            rate limit, a key, an address, or a session for the events' user.
+            rate limit, a request's turn, a key, an address, or a session for the events' user.
         lost: Events that were found during the call to be lost to a damaged disk, or that
             gave way to new ones. Defaults to 0.
     """
@@ -76,7 +76,8 @@ class Stats:
         dropped_total: Events that gave way to new ones in this outbox, ever.
         lost_total: Events that a damaged disk has taken from it, as far as is known, ever.
         state: What the flusher is doing.
-        retry_at: When what failed is tried again by itself, UTC; None if nothing failed.
+        retry_at: When what failed is tried again by itself, or a request that waits for its
+            turn has it, UTC; None if nothing failed, and none waits.
         last_error: The last error that delivery met; None if none since the start.
         last_accepted_at: When SegOps last accepted events, UTC; None if it never has.
         held: Waiting events that cannot be sent for now, by user id or anonymous id, as far
@@ -85,6 +86,8 @@ class Stats:
             a client with such a key. Nobody's, and those tracked under a secret key, have the
             empty name.
         screened_out: Events that `before_store` has dropped, by this client.
+        requests_per_minute: How many this client makes at most for now: its share of
+            `max_requests_per_minute`, or fewer, as it has learned; None for no limit.
     """
 
     pending: int
@@ -100,3 +103,4 @@ class Stats:
     last_accepted_at: datetime | None
     held: Mapping[str, int] = field(default_factory=dict)
     screened_out: int = 0
+    requests_per_minute: float | None = None

@@ -24,10 +24,11 @@ What it promises:
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segops_durable.outbox.adoption import Adopted, Adoption
 from segops_durable.outbox.batches import Batches
@@ -53,6 +54,7 @@ from segops_durable.system.clock import Clock
 from segops_durable.system.trusted_paths import real_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from segops_durable.errors import SegOpsError, StorageError
@@ -139,6 +141,23 @@ class Outbox:
         text = self._store.look(partial(read_note, name="retry_at"))
         order = None if text is None else order_of(text)
         return Left(0.0, 0.0) if order is None else order.left(self._clock.moment())
+
+    def keep_rate(self, kept: Mapping[str, Any]) -> None:
+        """Note at which rate requests are made, for whoever sends the next; it may be lost.
+
+        Args:
+            kept: What that one goes on with; `wait` are the seconds until its next turn.
+        """
+        order = Order(kept["wait"], self._clock.moment())
+        self.sender_lock.leave_rate({**kept, "wait": json.loads(order_as_text(order))})
+
+    def kept_rate(self) -> dict[str, Any] | None:
+        """What was noted of it, with what is left of `wait`; None if nothing was."""
+        kept = self.sender_lock.rate()
+        order = None if kept is None else order_of(json.dumps(kept.get("wait")))
+        if kept is None or order is None:
+            return None
+        return {**kept, "wait": order.left(self._clock.moment()).seconds}
 
     def look_after(self) -> None:
         """Notice a file that vanished or was replaced, or records that are damaged.

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 _LONGEST_NOTE = 1 << 16
 _ATTEMPTS = 5
 _GATE_SECONDS = 1.0
-_EAR, _EVERY = "ear", "every"
-"""Entries of the note that are for other processes alone: where it hears them, and its interval."""
+_EAR, _EVERY, _RATE = "ear", "every", "rate"
+"""Entries of the note that are for other processes alone: where it hears them, its interval, and
+how fast it sends, from which the next one goes on."""
+
+_OTHERS = {_EAR, _EVERY, _RATE}
 
 
 class SenderLock:
@@ -68,6 +71,8 @@ class SenderLock:
                     return False
                 if lock.is_named:
                     self._lock = lock
+                    if isinstance(rate := self._read_note().get(_RATE), dict):
+                        self._note[_RATE] = rate  # of whoever sent before
                     if self._ear is not None:
                         self._write_note(lock)
                     return True
@@ -102,10 +107,24 @@ class SenderLock:
     def leave_note(self, note: dict[str, Any]) -> None:
         """Leave a note for other processes, if this one has the lock; it may be lost."""
         with self._guard.turn:
-            kept = {name: self._note[name] for name in (_EAR, _EVERY) if name in self._note}
+            kept = {name: self._note[name] for name in _OTHERS if name in self._note}
             self._note = {**note, **kept}
             if self._lock is not None:
                 self._write_note(self._lock)
+
+    def leave_rate(self, rate: dict[str, Any]) -> None:
+        """Note how fast this process sends, if it has the lock; it may be lost."""
+        with self._guard.turn:
+            if self._lock is not None:
+                self._note[_RATE] = rate
+                self._write_note(self._lock)
+
+    def rate(self) -> dict[str, Any] | None:
+        """How fast the process that sends does so, or did, whoever has the lock now."""
+        with self._guard.turn:
+            found = self._note if self._lock is not None else self._read_note()
+        rate = found.get(_RATE)
+        return rate if isinstance(rate, dict) else None
 
     def note(self) -> dict[str, Any] | None:
         """What the process that sends says of itself; None if nobody sends."""
@@ -113,7 +132,7 @@ class SenderLock:
             if self._lock is None and not self._is_taken():
                 return None
         found = self._read_note()
-        return {name: value for name, value in found.items() if name not in {_EAR, _EVERY}}
+        return {name: value for name, value in found.items() if name not in _OTHERS}
 
     def knock(self, *, slower_than: float = 0.0) -> tuple[str, Knock] | None:
         """What to knock with at the process that sends, and at which address.
@@ -154,6 +173,9 @@ class SenderLock:
             if note.get(_EAR) != address:
                 return None
             self._path.unlink()
+            with self._guard.turn:
+                if self._lock is None and isinstance(rate := note.get(_RATE), dict):
+                    self._note[_RATE] = rate  # the new file has none, and this one may send next
             return int(note["pid"])
         finally:
             gate.close()
@@ -194,7 +216,9 @@ class SenderLock:
             return {}
         try:
             with os.fdopen(open_private(self._path, like=self._outbox_path), "rb") as file:
-                note = json.loads(file.read(_LONGEST_NOTE))
+                text = file.read(_LONGEST_NOTE).decode().lstrip()
+            # who was killed as it wrote may have left the end of a longer note behind its own
+            note, _ = json.JSONDecoder().raw_decode(text)
         except (OSError, ValueError, RecursionError):  # it is just being written, or never was
             return {}
         return note if isinstance(note, dict) else {}

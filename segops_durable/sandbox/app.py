@@ -160,7 +160,7 @@ class App:
         return JSONResponse({"valid": not errors, "errors": errors})
 
     def _busy(self) -> Response | None:
-        seconds = self._limit.seconds_to_wait(PLANS[self.settings.plan])
+        seconds = self._limit.seconds_to_wait(PLANS[self.settings.plan], self.settings.counting)
         if not seconds:
             return None
         return _detail(429, "Request was throttled.", {"Retry-After": str(seconds)})

@@ -138,9 +138,11 @@ class FileLock:
         """Leave a note in the file for others to read; of no use but to inform."""
         if not self._is_ours:
             return
-        os.ftruncate(self._fd, 0)
         # Windows lets nobody else read a byte that is locked: so that is one of its own, the first
         _write_at(self._fd, b" " + note, 0)
+        os.ftruncate(
+            self._fd, 1 + len(note)
+        )  # after it: who is killed between leaves what can be read
 
     def keep(self, at: int, data: bytes) -> None:
         """Write data into the file, in its place; not synced, and so not to be relied on.

@@ -27,16 +27,20 @@ class MemoryDelivery:
         is_asleep: No: there is nothing to wake.
         held: Nobody.
         retry_at: Never: nothing fails.
+        wait_left: None: nothing waits for a turn.
+        per_minute: There is no limit.
         state: What it says that it does.
     """
 
     def __init__(self, outbox: MemoryOutbox, report: Reporter) -> None:
-        self.current = self.sender = self.flusher = self.flushing = self
+        self.current = self.sender = self.flusher = self.flushing = self.pacer = self
         self.report: Reporter = report
         self.handshake: None = None
         self.is_asleep: bool = False
         self.held: tuple[str, ...] = ()
         self.retry_at: None = None
+        self.wait_left: float = 0.0
+        self.per_minute: None = None
         self.state: State = State.IDLE
         self._outbox = outbox
 

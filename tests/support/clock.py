@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from segops_durable.system.clock import Clock, Moment
@@ -51,3 +52,34 @@ class MovableClock(Clock):
         bell.wait(0.001)  # lets others go on
         self.move(seconds)
         return is_met()
+
+
+class FastClock(Clock):
+    """The machine's clocks, running so many times as fast; waits are so many times shorter."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._began = Clock().moment()
+        self._since = time.monotonic()
+
+    @property
+    def _passed(self) -> float:
+        return (time.monotonic() - self._since) * self._speed
+
+    def monotonic(self) -> float:
+        return self._passed
+
+    def uptime(self) -> float:
+        return (self._began.uptime or 0.0) + self._passed
+
+    def time(self) -> float:
+        return self._began.wall + self._passed
+
+    def moment(self) -> Moment:
+        return Moment(self.time(), self.uptime(), self._began.boot)
+
+    def sleep(self, stop: threading.Event, seconds: float) -> bool:
+        return super().sleep(stop, seconds / self._speed)
+
+    def wait_for(self, bell: Bell, is_met: Callable[[], bool], seconds: float) -> bool:
+        return super().wait_for(bell, is_met, seconds / self._speed)

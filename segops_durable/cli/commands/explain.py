@@ -11,7 +11,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from segops_durable._version import __version__
-from segops_durable.api import Exchange, HeaderAuth, Pacer
+from segops_durable.api import Exchange, HeaderAuth, Pacer, Rate, Turns
 from segops_durable.cli.command import FAILED
 from segops_durable.cli.configuration import Configuration, configured
 from segops_durable.cli.output import bars_on_stderr, print_json, print_table, say
@@ -106,7 +106,7 @@ def _explained(batch: SkippedBatch, options: Options, per_minute: int) -> Explan
         options.api_url,
         timeout=options.timeout,
         user_agent=f"segops-durable/{__version__}",
-        wait_for_turn=Pacer(per_minute, stop, clock).wait_for_turn,
+        turns=Turns(Pacer(Rate(per_minute), stop, clock)),
     )
     explaining = Explaining(
         exchange,

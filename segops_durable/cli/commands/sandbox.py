@@ -20,7 +20,14 @@ from segops_durable.cli.output import say
     type=click.Path(dir_okay=False, writable=True),
     help="SQLite file for what was accepted. Defaults to a temporary one.",
 )
-def sandbox(host: str, port: int, store: str | None) -> None:
+@click.option(
+    "--plan",
+    type=click.Choice(["none", "free", "starter", "business"]),
+    default="none",
+    show_default=True,
+    help="Whose limit of calls a minute holds: 60, 300 or 1,000.",
+)
+def sandbox(host: str, port: int, store: str | None, plan: str) -> None:
     """Run a local SegOps.
 
     For trying things, and for tests of your own programs.
@@ -36,6 +43,7 @@ def sandbox(host: str, port: int, store: str | None) -> None:
     except ModuleNotFoundError:
         raise click.ClickException(SANDBOX_EXTRA) from None
     local = Sandbox(port, store, host=host)
+    local.configure(plan=plan)
     try:
         with suppress(KeyboardInterrupt):  # as it was told to stop
             local.run(lambda: say(f"SegOps sandbox on {local.url} - Ctrl-C stops it"))

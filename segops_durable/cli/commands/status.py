@@ -100,6 +100,9 @@ def _pairs(found: dict[str, Any]) -> dict[str, str]:
         "last accepted": found["last_accepted_at"] or "never",
         "sent by": "nobody now" if sender is None else f"process {sender.get('pid', 'unknown')}",
         "state": "no client runs" if sender is None else sender.get("state", "starting"),
+        "requests a minute": "no limit was learned"
+        if found["requests_per_minute"] is None
+        else f"{found['requests_per_minute']:g}, as was learned",
         "last error": (sender or {}).get("last_error") or "none",
     }
     if is_verbose() and (chain := (sender or {}).get(CHAIN)):

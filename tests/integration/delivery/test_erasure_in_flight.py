@@ -136,7 +136,7 @@ def test_a_request_that_waits_for_its_turn_does_not_carry_whoever_was_forgotten_
         client.track_many([seen(1, "annabel"), seen(2, "bob")])
         flushing = threading.Thread(target=client.flush)
         flushing.start()
-        wait_until(lambda: client.stats().state is segops_durable.State.SENDING)
+        wait_until(lambda: client.stats().state is segops_durable.State.RATE_LIMITED)
         assert client.forget("annabel") == 1
         segops.is_forgotten = True
         flushing.join(LONG_SECONDS)

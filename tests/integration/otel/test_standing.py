@@ -34,6 +34,7 @@ OF_STATS = {
     "last_accepted_at": "segops.outbox.last_accepted",
     "held": "segops.outbox.held",
     "screened_out": "segops.outbox.screened_out",
+    "requests_per_minute": "segops.sender.requests_per_minute",
 }
 
 
@@ -48,6 +49,7 @@ def test_all_that_the_stats_know_is_collected(
         before_store=lambda event: None if event.user_id == "robot" else event,
         max_queue_events=2,
         overflow="drop_oldest",
+        max_requests_per_minute=6000,
     )
     track(client, 2)
     client.track(user_id="robot", event_type="seen")
@@ -70,6 +72,7 @@ def test_all_that_the_stats_know_is_collected(
     assert seen.values("segops.outbox.oldest.age")[0] > 0
     assert seen.values("segops.outbox.size")[0] > 4096
     assert seen.values("segops.sender.retry.delay")[0] >= 0
+    assert seen.values("segops.sender.requests_per_minute") == [6000]
     (error,) = seen.points("segops.sender.last_error")
     assert (error.value, error.attributes["error.type"]) == (
         1,

@@ -1,0 +1,272 @@
+"""How many requests a minute are to be made: a share that is known, or one that is learned.
+
+Pure: it is told the time, and what was answered. Nobody knows how SegOps counts (a window that is
+fixed or slides, a bucket), how many calls a plan has, or who else makes them. What a device can
+know is how many of its own were let through in a minute in which others were not: its share. So
+the first 429, where nothing says what is allowed, begins a *search*:
+
+1. For a minute it asks for half of what was let through in the last one, and for five at least.
+2. If none of that is refused, twice as much, for another minute.
+3. What was let through in the minute in which some were refused is its share: nine tenths of it are
+   its rate from then on. Added up over a fleet, whose devices all do so, that is what the plan has.
+
+From then on a 429 halves the rate, at once. Half of what is missing comes back each minute, up to
+one call a minute less than was refused; then it grows by one call a minute for each 120, each
+minute. So a device that has a plan for itself is back soon, and one of a fleet, whose rate is one
+or two calls, stays where it is: others need what it leaves. Both was chosen by figures, of 1 to 40
+devices on plans of 60 to 1,000 calls; with twice the growth 40 devices met twice as many refusals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FIRST_RATE = 5.0
+"""Calls a minute that a search begins with at least: whoever had none may have a share."""
+
+SHARE_USED = 0.9
+"""Of the share that was found: windows do not begin together, and devices are never even."""
+
+LEAST_FOUND = 0.5
+"""Calls a minute for a device that found no room: it asks again, and not too soon."""
+
+LEAST = 1 / 60
+"""Calls a minute below which no refusal pushes a device."""
+
+MOST = 1e6
+"""Calls a minute beyond which nothing is a limit; a note that says more is not meant."""
+
+GROWTH = 1 / 120
+"""By which a rate grows in a minute in which requests waited for their turns."""
+
+LONGEST_SPREAD = 0.1
+"""Of the time between two turns: so much longer it may be, or a fleet would keep in step."""
+
+_MINUTE = 60.0
+_LONG_WAIT = 20.0
+"""Seconds: who is told to wait so long has met a window that is used up, and no bucket."""
+
+_SHORTEST_WINDOW = 40.0
+"""Seconds since a search began after which such a window says what its share is."""
+
+_KEPT_SECONDS = 180
+
+
+@dataclass
+class _Search:
+    """The search for a share.
+
+    Attributes:
+        began: When its first request had its turn; None before.
+        since: When the rate was last doubled.
+        refused_at: When a request was first refused in it.
+    """
+
+    began: float | None = None
+    since: float = 0.0
+    refused_at: float | None = None
+
+
+class _LetThrough:
+    """How many requests were let through, by the second, in the last three minutes."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[list[int]] = deque()  # each with its count
+
+    def note(self, now: float) -> None:
+        second = math.floor(now)
+        if self._seconds and self._seconds[-1][0] == second:
+            self._seconds[-1][1] += 1
+            return
+        self._seconds.append([second, 1])
+        while self._seconds[0][0] < second - _KEPT_SECONDS:
+            self._seconds.popleft()
+
+    def since(self, then: float) -> int:
+        return sum(count for second, count in self._seconds if second >= math.floor(then))
+
+
+class Rate:
+    """Says when the next request may be made. Not safe for use by several threads.
+
+    Args:
+        share: Requests a minute that are allowed; None where that is not known.
+        is_one_of_many: Whether others have shares, and may have been started at the same time:
+            then the first turn is drawn. Defaults to False: it is at once.
+        draw: Draws a number between two, by chance. Defaults to the lower one, always.
+    """
+
+    def __init__(
+        self,
+        share: float | None,
+        *,
+        is_one_of_many: bool = False,
+        draw: Callable[[float, float], float] = lambda low, _high: low,
+    ) -> None:
+        self._share = share
+        self._is_one_of_many = is_one_of_many
+        self._draw = draw
+        self._learned: float | None = None
+        self._plateau = 0.0  # up to which a rate that was halved comes back soon
+        self._search: _Search | None = None
+        self._through = _LetThrough()
+        self._next = -math.inf
+        self._is_drawn = is_one_of_many  # whether the next turn is, anywhere within a spacing
+        self._refused_at = -math.inf
+        self._was_long = False
+
+    @property
+    def per_minute(self) -> float | None:
+        """Requests a minute at most for now; None for no limit."""
+        return self._share if self._learned is None else self._learned
+
+    def turn(self, now: float) -> float:
+        """When the next request has its turn."""
+        if self._search is not None:
+            self._go_on(self._search, now)
+        rate = self.per_minute
+        if rate is None:
+            return now
+        if self._is_drawn:
+            self._is_drawn = False
+            self._next = now + self._draw(0.0, _MINUTE / rate)
+        return max(now, self._next)
+
+    def take(self, now: float, *, has_waited: bool) -> None:
+        """Take the turn.
+
+        Args:
+            now: The time.
+            has_waited: Whether a request would have been made before: a limit that keeps nothing
+                back does not grow.
+        """
+        rate = self.per_minute
+        if rate is None:
+            return
+        spacing = _MINUTE / rate
+        if self._is_one_of_many or self._learned is not None:
+            spacing *= self._draw(1.0, 1.0 + LONGEST_SPREAD)
+        self._next = max(self._next, now) + spacing
+        if has_waited and self._learned is not None and self._search is None:
+            self._grow(self._learned, min(spacing / _MINUTE, 5.0))
+
+    def let_through(self, now: float) -> None:
+        """Note that a request was not refused for its rate, whatever else was said of it."""
+        self._through.note(now)
+
+    def refuse(self, now: float, made_at: float, wait: float) -> None:
+        """Note a 429.
+
+        Args:
+            now: The time.
+            made_at: When that request had its turn: of several that were on their way when one
+                was refused, one counts.
+            wait: Seconds that SegOps asks to wait; 0 if it asks for none.
+        """
+        if made_at <= self._refused_at:
+            return
+        self._refused_at = now
+        self._was_long = wait >= _LONG_WAIT
+        rate = self.per_minute
+        if rate is None:
+            self._learned = max(self._through.since(now - _MINUTE) / 2, FIRST_RATE)
+            self._search = _Search()
+        elif self._search is None:
+            self._plateau = rate - 1.0
+            self._learned = max(rate / 2, LEAST)
+            self._is_drawn = True  # or all whom one window has refused would go on in step
+        elif self._search.refused_at is None:
+            self._search.refused_at = now
+
+    def _go_on(self, search: _Search, now: float) -> None:
+        """See what a search has found so far; at the next turn, so after what SegOps ordered."""
+        if search.began is None:
+            search.began = search.since = now
+        if search.refused_at is not None:
+            if self._was_long:
+                is_over = now - search.began >= _SHORTEST_WINDOW
+            else:
+                is_over = now - search.since >= _MINUTE
+            if is_over:
+                self._settle_for(self._found_by(search, now))
+        elif now - search.since >= _MINUTE and self._learned is not None:
+            if self._through.since(search.since) >= self._learned / 2:  # or it kept nothing back
+                self._learned = min(self._learned * 2, MOST)
+            search.since = now
+
+    def _found_by(self, search: _Search, now: float) -> int:
+        """How many requests were let through in the minute that a search goes by."""
+        if search.began is None or search.refused_at is None:
+            return 0
+        if self._was_long:
+            return self._through.since(max(search.began, search.refused_at - _MINUTE))
+        return self._through.since(max(search.began, now - _MINUTE))
+
+    def _settle_for(self, found: int) -> None:
+        self._search = None
+        self._plateau = 0.0
+        self._learned = max(SHARE_USED * found, LEAST_FOUND)
+        self._is_drawn = True
+
+    def _grow(self, rate: float, minutes: float) -> None:
+        if rate < self._plateau:
+            rate = self._plateau - (self._plateau - rate) * 0.5**minutes
+        rate = min(rate * math.exp(GROWTH * minutes), MOST)
+        is_whole = self._share is not None and rate >= self._share
+        self._learned = None if is_whole else rate
+
+    # What goes on in the next process
+
+    def kept(self, now: float) -> dict[str, Any] | None:
+        """What the next process goes on with; None if there is no limit."""
+        if self.per_minute is None:
+            return None
+        search = self._search
+        return {
+            "wait": max(0.0, self._next - now) if math.isfinite(self._next) else 0.0,
+            "per_minute": self._learned,
+            "plateau": self._plateau,
+            "search": None
+            if search is None
+            else {
+                "found": self._found_by(search, now),
+                "is_over": search.refused_at is not None,
+            },
+        }
+
+    def go_on_from(self, kept: Mapping[str, Any], now: float) -> None:
+        """Go on from what another process has kept; what cannot be meant is passed over.
+
+        Args:
+            kept: What `kept` has said; `wait` is what is left of it.
+            now: The time.
+        """
+        learned = rate_of(kept.get("per_minute"))
+        if learned is not None and (self._share is None or learned < self._share):
+            self._learned = learned
+            self._plateau = rate_of(kept.get("plateau")) or 0.0
+            self._search = None
+            found = kept.get("search")
+            if isinstance(found, dict) and self._share is None:
+                if found.get("is_over") is True:
+                    count = found.get("found")
+                    self._settle_for(count if isinstance(count, int) else 0)
+                    return
+                self._search = _Search()
+        rate, wait = self.per_minute, kept.get("wait")
+        if rate is not None and isinstance(wait, float | int):
+            self._is_drawn = False
+            self._next = now + min(max(wait, 0.0), (1 + LONGEST_SPREAD) * _MINUTE / rate)
+
+
+def rate_of(value: object) -> float | None:
+    """A rate, or a plateau, that was read; None if that cannot be meant."""
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        return None
+    return float(value) if LEAST <= value <= MOST else None

@@ -1,0 +1,277 @@
+"""The rate that a device learns, alone and as one of a fleet, by a clock that is moved."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from segops_durable.api import Rate
+from segops_durable.api.rate import FIRST_RATE, LEAST, LEAST_FOUND, SHARE_USED
+from segops_durable.delivery.backoff import Pause
+from segops_durable.sandbox.settings import COUNTINGS, PLANS, RateLimit
+from support.clock import MovableClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MINUTE = 60.0
+MINUTES = 12
+
+
+class Run:
+    """Devices with a backlog each, on one plan, from cold; counts what is answered to them.
+
+    It does so after the minutes in which they learn, two of twelve.
+    """
+
+    def __init__(
+        self,
+        rates: list[Rate],
+        chance: random.Random,
+        counting: str,
+        limit: int,
+        learning: int = 2,
+    ) -> None:
+        self.requests = self.refused = 0
+        clock = MovableClock(0.0)
+        segops = RateLimit(clock.monotonic)
+        pauses = [Pause(5.0, clock) for _ in rates]
+        number = count()  # decides between two at one time
+        queue = [
+            (chance.uniform(0, 5.0), next(number), device, False) for device in range(len(rates))
+        ]
+        heapq.heapify(queue)
+        while queue[0][0] < MINUTES * MINUTE:
+            now, _, device, has_waited = heapq.heappop(queue)
+            clock.move(now - clock.monotonic())
+            rate, pause = rates[device], pauses[device]
+            turn = rate.turn(now)
+            if turn > now:
+                heapq.heappush(queue, (turn, next(number), device, True))
+                continue
+            rate.take(now, has_waited=has_waited)
+            wait = segops.seconds_to_wait(limit, counting)
+            if now > learning * MINUTE:
+                self.requests += 1
+                self.refused += wait > 0
+            if wait:
+                rate.refuse(now, now, wait)
+                pause.lengthen()
+                pause.order(wait)
+            else:
+                rate.let_through(now)
+                pause.reset()
+            again = now + pause.remaining + chance.uniform(0.01, 0.1)
+            heapq.heappush(queue, (again, next(number), device, False))
+        self.used = (self.requests - self.refused) / (limit * (MINUTES - learning))
+
+
+def learned(chance: random.Random, _size: int) -> Rate:
+    return Rate(None, draw=chance.uniform)
+
+
+def shared(chance: random.Random, size: int) -> Rate:
+    return Rate(60 / size, is_one_of_many=True, draw=chance.uniform)
+
+
+@pytest.mark.parametrize("counting", COUNTINGS)
+@pytest.mark.parametrize("make", [learned, shared])
+def test_forty_devices_on_a_plan_of_sixty_calls_use_it_and_are_hardly_refused(
+    make: Callable[[random.Random, int], Rate], counting: str
+) -> None:
+    chance = random.Random(2026)
+    run = Run([make(chance, 40) for _ in range(40)], chance, counting, 60)
+    assert run.refused / run.requests <= 0.02
+    assert run.used >= 0.8
+
+
+@pytest.mark.parametrize("counting", COUNTINGS)
+@pytest.mark.parametrize(
+    ("size", "plan"), [(1, "free"), (1, "business"), (4, "free"), (40, "starter")]
+)
+def test_whatever_the_fleet_and_the_plan_it_is_used_once_that_is_learned(
+    size: int, plan: str, counting: str
+) -> None:
+    chance = random.Random(7)
+    rates = [learned(chance, size) for _ in range(size)]
+    run = Run(rates, chance, counting, PLANS[plan] or 0, learning=5)
+    assert run.refused / run.requests <= 0.02
+    assert run.used >= 0.75
+
+
+def test_one_that_was_never_refused_has_no_limit() -> None:
+    rate = Rate(None)
+    for now in range(1000):
+        assert rate.turn(now) == now
+        rate.take(now, has_waited=False)
+        rate.let_through(now)
+    assert (rate.per_minute, rate.kept(1000.0)) == (None, None)
+
+
+def test_a_refusal_halves_a_rate_which_is_soon_back_and_then_grows_slowly() -> None:
+    rate = Rate(60.0)
+    rate.refuse(0.0, 0.0, 10.0)
+    assert rate.per_minute == 30.0
+    reached = [rate_after(rate, minutes) for minutes in (1, 4, 10)]
+    assert 44.0 <= reached[0] <= 46.0  # of the 29 that are missing to 59
+    assert 57.0 <= reached[1] <= 60.0
+    assert reached[2] == 60.0  # what is allowed, and no more
+
+
+def rate_after(rate: Rate, minutes: float) -> float:
+    """What a rate is after so many minutes in which each turn was waited for."""
+    now = rate.turn(0.0)
+    end = now + minutes * MINUTE
+    while now < end:
+        rate.take(now, has_waited=True)
+        now = rate.turn(now)
+    assert rate.per_minute is not None
+    return rate.per_minute
+
+
+def test_a_rate_of_one_or_two_calls_stays_halved_and_leaves_its_calls_to_others() -> None:
+    rate = Rate(2.0)
+    rate.refuse(0.0, 0.0, 10.0)
+    assert rate_after(rate, 10) < 1.1
+
+
+def test_a_limit_that_keeps_nothing_back_does_not_grow() -> None:
+    rate = Rate(60.0)
+    rate.refuse(0.0, 0.0, 10.0)
+    for hours in range(1, 1000):
+        now = hours * 3600.0
+        assert rate.turn(now) == now
+        rate.take(now, has_waited=False)
+    assert rate.per_minute == 30.0
+
+
+def test_of_several_requests_that_are_refused_together_one_counts() -> None:
+    rate = Rate(60.0)
+    for _ in range(5):
+        rate.refuse(10.0, 9.0, 10.0)
+    assert rate.per_minute == 30.0
+    rate.refuse(30.0, 29.0, 10.0)
+    assert rate.per_minute == 15.0
+
+
+def test_no_refusal_pushes_a_rate_below_a_call_an_hour() -> None:
+    rate = Rate(60.0)
+    for now in range(1, 100):
+        rate.refuse(now, now, 10.0)
+    assert rate.per_minute == LEAST
+
+
+def test_a_search_asks_for_half_of_what_was_let_through_and_then_for_twice_as_much() -> None:
+    rate = Rate(None)
+    for second in range(40):
+        rate.let_through(second)
+    rate.refuse(40.0, 40.0, 20.0)
+    assert rate.per_minute == 20.0
+    now = rate.turn(60.0)
+    for _ in range(20):
+        now = rate.turn(now)
+        rate.take(now, has_waited=True)
+        rate.let_through(now)
+    assert rate.turn(121.0) >= 121.0
+    assert rate.per_minute == 40.0
+
+
+def test_what_was_let_through_in_a_minute_in_which_some_was_refused_is_its_share() -> None:
+    rate = Rate(None)
+    rate.refuse(0.0, 0.0, 60.0)
+    assert rate.per_minute == FIRST_RATE
+    rate.turn(70.0)
+    for now in (71.0, 75.0, 80.0):
+        rate.let_through(now)
+    rate.refuse(85.0, 85.0, 35.0)
+    assert rate.per_minute == FIRST_RATE
+    rate.turn(121.0)
+    assert rate.per_minute == SHARE_USED * 3
+
+
+def test_one_for_which_there_was_no_room_asks_again_every_two_minutes() -> None:
+    rate = Rate(None)
+    rate.refuse(0.0, 0.0, 60.0)
+    rate.turn(70.0)
+    rate.refuse(71.0, 71.0, 49.0)
+    rate.turn(121.0)
+    assert rate.per_minute == LEAST_FOUND
+
+
+def test_the_first_turn_is_drawn_where_others_are_started_at_the_same_time() -> None:
+    assert Rate(1.5).turn(100.0) == 100.0
+    chance = random.Random(1)
+    turns = [Rate(1.5, is_one_of_many=True, draw=chance.uniform).turn(100.0) for _ in range(100)]
+    assert 100.0 <= min(turns) <= 110.0
+    assert 130.0 <= max(turns) <= 140.0
+
+
+def test_the_next_process_goes_on_at_the_rate_and_with_the_wait_of_the_last() -> None:
+    before = Rate(60.0)
+    before.refuse(0.0, 0.0, 10.0)
+    before.take(before.turn(10.0), has_waited=False)
+    kept = before.kept(10.5)
+    assert kept is not None
+    after = Rate(60.0)
+    after.go_on_from({**kept, "wait": kept["wait"] - 0.5}, 1000.0)  # half a second was it off
+    assert after.per_minute == before.per_minute
+    assert after.turn(1000.0) == 1001.0
+    assert rate_after(after, 4) == pytest.approx(rate_after(before, 4), rel=0.02)
+
+
+def test_what_a_process_has_found_when_it_ends_is_not_searched_for_again() -> None:
+    before = Rate(None)
+    before.refuse(0.0, 0.0, 60.0)
+    before.turn(70.0)
+    before.let_through(71.0)
+    before.let_through(72.0)
+    going_on = before.kept(73.0)
+    before.refuse(74.0, 74.0, 46.0)
+    found = before.kept(75.0)
+    assert going_on is not None
+    assert found is not None
+    after = Rate(None)
+    after.go_on_from(found, 0.0)
+    assert after.per_minute == SHARE_USED * 2
+    after = Rate(None)
+    after.go_on_from(going_on, 0.0)
+    assert after.per_minute == FIRST_RATE
+
+
+def test_a_share_that_is_smaller_than_what_was_learned_holds() -> None:
+    rate = Rate(10.0)
+    rate.go_on_from({"wait": 1.0, "per_minute": 30.0, "plateau": 59.0, "search": None}, 0.0)
+    assert rate.per_minute == 10.0
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {},
+        {"per_minute": "30"},
+        {"per_minute": 0.0, "wait": 1e9},
+        {"per_minute": -1.0},
+        {"per_minute": float("nan"), "wait": None},
+        {"per_minute": True},
+        {"per_minute": 1e300, "search": 7},
+    ],
+)
+def test_what_cannot_be_meant_is_passed_over(kept: dict[str, object]) -> None:
+    rate = Rate(None)
+    rate.go_on_from(kept, 0.0)
+    assert (rate.per_minute, rate.turn(0.0)) == (None, 0.0)
+    rate = Rate(60.0)
+    rate.go_on_from(kept, 0.0)
+    assert rate.per_minute == 60.0
+    assert rate.turn(0.0) <= 1.1
+
+
+@pytest.mark.parametrize("search", [{}, {"is_over": True}, {"is_over": True, "found": "x"}])
+def test_a_search_that_cannot_be_meant_ends_or_is_begun_anew(search: dict[str, object]) -> None:
+    rate = Rate(None)
+    rate.go_on_from({"per_minute": 5.0, "search": search, "wait": 0.0}, 0.0)
+    assert rate.per_minute in {5.0, LEAST_FOUND}
