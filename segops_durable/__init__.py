@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         DeliveryError,
         DroppedEventsError,
         ErasedTooLateError,
+        GateError,
         IdentityError,
         ImportStoppedError,
         InvalidEventError,
@@ -84,7 +85,7 @@ else:
             "segops_durable.errors": "BusyOutboxError ChangedFileError CheckpointConflictError "
             "ClosedError ConfigurationError CopiedOutboxError CredentialsError "
             "DamagedCheckpointError DamagedEventError DamagedOutboxError "
-            "DeliveryError DroppedEventsError ErasedTooLateError IdentityError "
+            "DeliveryError DroppedEventsError ErasedTooLateError GateError IdentityError "
             "ImportStoppedError InvalidEventError KafkaGapError KafkaStoppedError KeyKindError "
             "MendedOutboxError NoThreadError NotSegOpsError PendingEventsError QueueFullError "
             "RateLimitedError RefusedError ReplacedOutboxError SegOpsError "
@@ -124,6 +125,7 @@ __all__ = [
     "FieldMap",
     "FileOptions",
     "FlushResult",
+    "GateError",
     "IdentityError",
     "ImportResult",
     "ImportStoppedError",

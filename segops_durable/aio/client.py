@@ -36,8 +36,9 @@ class AsyncSegOpsClient(AsyncTracking, AsyncAdministration):
     `start`, ``async with``, or the first call.
 
     `get_user` and `before_store` are called when an event is tracked, in the task that tracks it,
-    with its context variables; they must not block. `on_error`, `user_context_for`, and `get_user`
-    when a session is opened, are called on the sending thread, where no context variable is set.
+    with its context variables; they must not block. `on_error`, `may_send`, `user_context_for`, and
+    `get_user` when a session is opened, are called on the sending thread, where no context
+    variable is set.
 
     Any loop may track; the one that first used the client shuts it down, or, once that is closed,
     the next. In a child of a fork it goes on with threads of its own.
@@ -55,6 +56,7 @@ class AsyncSegOpsClient(AsyncTracking, AsyncAdministration):
         get_user: Callable[[], UserContext | None] | None = None,
         user_context_for: Callable[[str], UserContext | None] | None = None,
         before_store: Callable[[Event], Event | None] | None = None,
+        may_send: Callable[[], bool | float] | None = None,
         batch: bool = True,
         batch_size: int = 20,
         catch_up_batch_size: int | None = None,

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from segops_durable.errors import SegOpsError
 
 _STEP_SECONDS = 0.25
-_WORDS = {State.SENDING.value: "Nothing more was accepted in the time that there was."}
+_WORDS = {
+    State.SENDING.value: "Nothing more was accepted in the time that there was.",
+    State.GATED.value: "It is not the time to send: see --only-between.",
+}
 
 _PATIENCE_SECONDS = 1.0
 """Between two rounds that send nothing, where --timeout leaves time for more."""
@@ -173,6 +176,7 @@ def tell_drained(result: Drained) -> None:
     if result.dead:
         say(f"{result.dead} were refused: see `segops-durable dead list`", err=True)
     if result.waiting:
-        say(result.error or _WORDS.get(result.state, f"The client is {result.state}."), err=True)
+        why = _WORDS.get(result.state, f"The client is {result.state}.")
+        say(why if result.state == State.GATED.value else result.error or why, err=True)
         if result.chain and is_verbose():
             say(result.chain, err=True)

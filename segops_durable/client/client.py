@@ -50,6 +50,8 @@ class SegOpsClient(Tracking, Administration):
             Defaults to nobody.
         before_store: Called with each event before it reaches the disk; what it returns is
             stored, and None is not. Defaults to none.
+        may_send: Asked before each round, and within a long one at each `flush_interval`, whether
+            anything may be sent now. Defaults to None: always.
         batch: Collect events into batches; False sends after every call. Defaults to True.
         batch_size: Events in a request, 1 to 500. Defaults to 20.
         catch_up_batch_size: Events in a request where more than `batch_size` wait, 1 to 500, and
@@ -105,6 +107,7 @@ class SegOpsClient(Tracking, Administration):
         get_user: Callable[[], UserContext | None] | None = None,
         user_context_for: Callable[[str], UserContext | None] | None = None,
         before_store: Callable[[Event], Event | None] | None = None,
+        may_send: Callable[[], bool | float] | None = None,
         batch: bool = True,
         batch_size: int = 20,
         catch_up_batch_size: int | None = None,

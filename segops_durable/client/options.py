@@ -67,6 +67,14 @@ class Options:
             and for what is imported; what it drops is counted (`Stats.screened_out`). The event
             is the callable's own: it may change it. If it raises, the event is refused. For
             redaction, enrichment and sampling. Defaults to none.
+        may_send: Asked before each round, and within a long one at each `flush_interval`, whether
+            anything may be sent now. A link may cost, a battery be low. True sends; False does
+            not, and it is asked again after a `flush_interval`; a number does not for so many
+            seconds, and 0 sends. If it raises, or returns something else (also a number below 0,
+            NaN, or more than a year), `on_error` hears a `GateError`, once, and it counts as
+            False. A `flush`, the last effort at shutdown and a drain ask as well. Events are kept
+            in any case. Called on the flusher's thread; it must return soon. Defaults to None:
+            always.
         batch: Collect events into batches; False sends after every call. Defaults to True.
         batch_size: Events in a request, 1 to 500. Defaults to 20.
         catch_up_batch_size: Events in a request where more than `batch_size` wait, 1 to 500, and
@@ -137,6 +145,9 @@ class Options:
         default=None, metadata={"kind": CALLABLE}
     )
     before_store: Callable[[Event], Event | None] | None = field(
+        default=None, metadata={"kind": PLAIN_CALLABLE}
+    )
+    may_send: Callable[[], bool | float] | None = field(
         default=None, metadata={"kind": PLAIN_CALLABLE}
     )
     batch: bool = field(default=True, metadata={"kind": FLAG})

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from segops_durable.delivery import State, Stats
+from segops_durable.delivery import Stats
 from segops_durable.identity import name_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def stats_of(outbox: Outbox, delivery: Delivery, clock: Clock, *, screened_out: 
     """
     counts = outbox.waiting.counts()
     sender, accepted_at = delivery.sender, counts.last_accepted_at
-    turn_in, state = delivery.pacer.wait_left, delivery.flusher.state
+    turn_in = delivery.pacer.wait_left
     return Stats(
         pending=counts.pending,
         dead=counts.dead,
@@ -40,7 +40,7 @@ def stats_of(outbox: Outbox, delivery: Delivery, clock: Clock, *, screened_out: 
         accepted_total=counts.accepted_total,
         dropped_total=counts.dropped_total,
         lost_total=counts.lost_total,
-        state=State.RATE_LIMITED if turn_in and state is State.SENDING else state,
+        state=delivery.flushing.state,
         retry_at=datetime.fromtimestamp(clock.time() + turn_in, timezone.utc)
         if turn_in
         else sender.retry_at,

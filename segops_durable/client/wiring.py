@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from segops_durable._version import __version__
 from segops_durable.api import Exchange, Handshake, Pacer, Rate, Transport, Turns
 from segops_durable.client.delivery import Delivery
-from segops_durable.delivery import Flusher, Flushing, Housekeeping, Pace, Reporter, Sender
+from segops_durable.delivery import Flusher, Flushing, Gate, Housekeeping, Pace, Reporter, Sender
 from segops_durable.identity import Users
 from segops_durable.intake import Intake
 from segops_durable.outbox import Caps, Outbox
@@ -92,6 +92,7 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
     sender = Sender(
         outbox, transports, pace, report, users=users, stop=stop, halt=halt, clock=clock
     )
+    sender.place.gate = Gate(options.may_send, options.flush_interval, report, clock)
     sender.place.on_taken = lambda: pacer.go_on_from(outbox.kept_rate() or {})
     flusher = Flusher(
         outbox,

@@ -14,6 +14,7 @@
 - `decisions` says what an outcome leads to; it is pure, and so a table can show it.
 - `patience` says which events have waited long enough to be sent in a batch that is not full,
   `backoff` and `pace` how long to wait, and how fast to send.
+- `gate` is what the application says of whether to send now.
 - `place` is that of the one process that sends, where it hears the others; `knocking` is what they
   tell it, and takes the place of one that hears nothing.
 - `explaining` asks SegOps why it skipped events of a batch.
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from segops_durable.delivery.explaining import Explaining, Explanation
     from segops_durable.delivery.flusher import Flusher
     from segops_durable.delivery.flushing import Flushing
+    from segops_durable.delivery.gate import Gate
     from segops_durable.delivery.housekeeping import Housekeeping
     from segops_durable.delivery.knocking import knock_once
     from segops_durable.delivery.reporting import Reporter
@@ -45,6 +47,7 @@ else:
             "segops_durable.delivery.explaining": "Explaining Explanation",
             "segops_durable.delivery.flusher": "Flusher",
             "segops_durable.delivery.flushing": "Flushing",
+            "segops_durable.delivery.gate": "Gate",
             "segops_durable.delivery.housekeeping": "Housekeeping",
             "segops_durable.delivery.knocking": "knock_once",
             "segops_durable.delivery.reporting": "Reporter",
@@ -58,6 +61,7 @@ __all__ = [
     "FlushResult",
     "Flusher",
     "Flushing",
+    "Gate",
     "Housekeeping",
     "Pace",
     "Reporter",

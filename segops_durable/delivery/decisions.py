@@ -130,6 +130,9 @@ class Decision:
 STANDING_BY = Decision(state=State.STANDBY)
 """Another process sends."""
 
+GATED = Decision(state=State.GATED)
+"""The application has said that nothing is to be sent now."""
+
 SENDING = Decision(state=State.SENDING)
 """A batch is in hand."""
 

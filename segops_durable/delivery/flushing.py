@@ -49,8 +49,9 @@ class Flushing:
         """
         if self._flusher.is_current:
             pending = self._outbox.waiting.counts().pending
+            is_blocked = pending > 0 and self._is_blocked
             return FlushResult(
-                sent=0, pending=pending, dead=0, blocked=pending > 0 and self._is_blocked
+                sent=0, pending=pending, dead=0, blocked=is_blocked, state=self.state
             )
         self._outbox.check_writable()
         self._flusher.start_if_wanted()
@@ -64,7 +65,14 @@ class Flushing:
             dead=max(0, after.dead - before.dead),  # letters may have been put back meanwhile
             blocked=pending > 0 and self._is_blocked,
             lost=max(0, _lost(after) - _lost(before)),
+            state=self.state,
         )
+
+    @property
+    def state(self) -> State:
+        """What the flusher is doing; a request that waits for its turn is limited."""
+        state = self._flusher.state
+        return State.RATE_LIMITED if state is State.SENDING and self._pacer.wait_left else state
 
     @property
     def _is_blocked(self) -> bool:

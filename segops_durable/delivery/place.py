@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from segops_durable.delivery.gate import Gate
 from segops_durable.system.worker import Worker
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Place:
         is_new: Whether it was taken, and whoever took it has not seen to that yet.
         on_knock: Called on that thread with what each knock says.
         on_taken: Called whenever it was taken.
+        gate: Says whether anything may be sent at all.
     """
 
     def __init__(self, outbox: Outbox, interval: float, stop: threading.Event) -> None:
@@ -40,6 +42,7 @@ class Place:
         self._was_taken = False
         self.is_new: bool = True
         self.on_knock: Callable[[str], object] | None = None
+        self.gate: Gate = Gate()
         self.on_taken: Callable[[], object] = lambda: None
 
     @property
@@ -49,8 +52,11 @@ class Place:
 
     @property
     def must_end(self) -> bool:
-        """Whether no further batch may be sent: this process stops, or another one sends."""
-        return self._stop.is_set() or not self.is_kept
+        """Whether no further batch may be sent: this process stops, or another one sends.
+
+        Or the application has said so meanwhile.
+        """
+        return self._stop.is_set() or not self.is_kept or not self.gate.is_still_open()
 
     def take(self) -> bool:
         """Take the place, or keep it; say whether this process has it.

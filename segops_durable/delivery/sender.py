@@ -18,6 +18,7 @@ from segops_durable.delivery.attempt import Attempt
 from segops_durable.delivery.backoff import Pause
 from segops_durable.delivery.decisions import (
     BACKING_OFF,
+    GATED,
     SENDING,
     STANDING_BY,
     Decision,
@@ -108,12 +109,12 @@ class Sender:
     @property
     def pause_seconds(self) -> float:
         """Seconds until the next round; 0 if it waits for nothing but events."""
-        return self._pause.remaining
+        return max(self._pause.remaining, self.place.gate.remaining)
 
     @property
     def is_blocked(self) -> bool:
         """Whether sending waits for something that another round cannot change."""
-        is_waiting = self.state in {State.RATE_LIMITED, State.UNAUTHORISED}
+        is_waiting = self.state in {State.RATE_LIMITED, State.GATED, State.UNAUTHORISED}
         return is_waiting or self._pause.is_ordered or bool(self.held)
 
     @property
@@ -124,7 +125,7 @@ class Sender:
     @property
     def retry_at(self) -> datetime | None:
         """When what failed is tried again by itself, UTC; None if nothing failed."""
-        if seconds := self._pause.remaining or self._agenda.remaining:
+        if seconds := self.pause_seconds or self._agenda.remaining:
             return datetime.fromtimestamp(self._clock.time() + seconds, timezone.utc)
         return None
 
@@ -169,9 +170,10 @@ class Sender:
                 return False
             up_to = self._outbox.waiting.newest_id()
             this = Round(up_to, up_to if small_up_to is None else small_up_to, is_asked_for)
-            self._send_all(this)
-            if not self.place.is_kept:
-                self._apply(STANDING_BY)
+            if self.place.gate.ask():
+                self._send_all(this)
+            if not self.place.is_kept or self.place.gate.is_shut:
+                self._apply(GATED if self.place.is_kept else STANDING_BY)
             return this.is_open
 
     def close(self) -> None:
@@ -230,8 +232,7 @@ class Sender:
             self._settling.leave(taken.batch)
 
     def _end(self) -> None:
-        has_suspects = bool(self._agenda.suspects)
-        self._apply(at_end(self._agenda.turns.reasons, has_suspects=has_suspects))
+        self._apply(at_end(self._agenda.turns.reasons, has_suspects=bool(self._agenda.suspects)))
 
     # As `overlap.Decider` has them
 

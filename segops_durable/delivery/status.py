@@ -22,6 +22,7 @@ class State(str, Enum):
     SENDING = "sending"  # a round is under way
     BACKING_OFF = "backing_off"  # the last round failed; the next one waits
     RATE_LIMITED = "rate_limited"  # SegOps asked for patience, or a request waits for its turn
+    GATED = "gated"  # `may_send` has said that nothing is to be sent now
     UNAUTHORISED = "unauthorised"  # a key, a session or the address is not accepted
     NOT_SEGOPS = "not_segops"  # something else answers: a captive portal, a proxy
     STANDBY = "standby"  # another process sends for this outbox
@@ -37,9 +38,11 @@ class FlushResult:
         pending: Events queued before the call that still wait on disk.
         dead: Events that went to the dead letters during the call.
         blocked: Whether sending waits for something that another flush cannot change: a
-            rate limit, a request's turn, a key, an address, or a session for the events' user.
+            rate limit, a request's turn, `may_send`, a key, an address, or a session for the
+            events' user.
         lost: Events that were found during the call to be lost to a damaged disk, or that
             gave way to new ones. Defaults to 0.
+        state: What the sender was doing when the call ended, and so why something waits.
     """
 
     sent: int
@@ -47,6 +50,7 @@ class FlushResult:
     dead: int
     blocked: bool
     lost: int = 0
+    state: State = field(default=State.IDLE, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -76,8 +80,8 @@ class Stats:
         dropped_total: Events that gave way to new ones in this outbox, ever.
         lost_total: Events that a damaged disk has taken from it, as far as is known, ever.
         state: What the flusher is doing.
-        retry_at: When what failed is tried again by itself, or a request that waits for its
-            turn has it, UTC; None if nothing failed, and none waits.
+        retry_at: When what failed is tried again by itself, a request that waits for its turn
+            has it, or `may_send` is asked again, UTC; None if nothing failed, and none waits.
         last_error: The last error that delivery met; None if none since the start.
         last_accepted_at: When SegOps last accepted events, UTC; None if it never has.
         held: Waiting events that cannot be sent for now, by user id or anonymous id, as far

@@ -34,6 +34,7 @@
         ├── ErasedTooLateError              events were on their way when `forget` erased them
         ├── IdentityError                   no session for the user that an event belongs to
         ├── KeyKindError                    events were tracked under the other kind of key
+        ├── GateError                       may_send raised, or said what cannot be meant
         └── NoThreadError                   no thread can be started to send events
 
 Each carries its data as attributes, and `hint`: what to do about it, in a sentence.
@@ -59,6 +60,7 @@ from segops_durable.errors.delivery import (
     DamagedEventError,
     DeliveryError,
     ErasedTooLateError,
+    GateError,
     IdentityError,
     KeyKindError,
     NoThreadError,
@@ -103,6 +105,7 @@ __all__ = [
     "DeliveryError",
     "DroppedEventsError",
     "ErasedTooLateError",
+    "GateError",
     "IdentityError",
     "ImportStoppedError",
     "InvalidEventError",

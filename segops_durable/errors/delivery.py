@@ -118,6 +118,10 @@ class KeyKindError(DeliveryError):
     """
 
 
+class GateError(DeliveryError):
+    """`may_send` raised, or said what cannot be meant; nothing is sent until it is asked again."""
+
+
 class NoThreadError(DeliveryError):
     """No thread can be started to send events: a limit, or an interpreter that ends.
 

@@ -20,7 +20,14 @@ README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 OPTIONS = {each.name: each for each in dataclasses.fields(Options)}
 ATTRIBUTES = section(Options, "Attributes")
 ARGUMENTS = section(SegOpsClient, "Args")
-IN_PYTHON_ONLY = {"get_user", "user_context_for", "before_store", "on_error", "http_session"}
+IN_PYTHON_ONLY = {
+    "get_user",
+    "user_context_for",
+    "before_store",
+    "may_send",
+    "on_error",
+    "http_session",
+}
 REQUIRED = {"api_url", "api_key"}
 NOT_SET = {"catch_up_batch_size": "None: `batch_size`."}
 WRITTEN = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,3 +78,19 @@ def test_drain_works_beside_a_client_that_sends(
     result = commands.json("drain", "--timeout", "20")
     assert result["waiting"] == 0
     assert sorted(numbers(sandbox)) == list(range(-1, 100))
+
+
+def test_drain_sends_at_the_hours_that_it_is_told_and_says_so_where_it_is_none(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    commands("track", "ann", "x")
+    now = datetime.now(timezone.utc).astimezone()
+    later = f"{(now + timedelta(hours=2)):%H:%M}-{(now + timedelta(hours=3)):%H:%M}"
+    around = f"{(now - timedelta(hours=1)):%H:%M}-{(now + timedelta(hours=1)):%H:%M}"
+    output = commands("drain", "--only-between", later, status=1).output
+    assert "1 wait" in output
+    assert "--only-between" in output
+    assert sandbox.requests() == []
+    assert "'2-5'" in commands("drain", "--only-between", "2-5", status=2).output
+    result = commands.json("drain", "--only-between", later, "--only-between", around)
+    assert (result["sent"], result["waiting"]) == (1, 0)
