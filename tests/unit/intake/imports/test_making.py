@@ -203,6 +203,7 @@ def test_without_orjson_each_line_is_read_once(monkeypatch: pytest.MonkeyPatch) 
     assert len(made.encoded) == len(read) == 1
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("field_map", MAPS)
 def test_any_field_may_have_any_value_in_both_ways(field_map: FieldMap) -> None:
     some = []
