@@ -26,12 +26,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from damage_trials import Template, Verdict, make_template, prepare, run_trial
+from damage.templates import Template, make_template
+from damage.trials import Verdict, prepare, run_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from damage_trials import Damage
+    from damage.trials import Damage
 
 _SECTOR, _PAGE, _HEADER_BYTES, _LOG_HEADER = 512, 4096, 100, 32
 _SECONDS = 60.0
