@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakKeyDictionary, ref
 
 from segops_durable.errors import (
     CheckpointConflictError,
@@ -24,8 +25,14 @@ if TYPE_CHECKING:
     from segops_durable.outbox.records.rows import Checkpoint
     from segops_durable.outbox.store.store import Store
 
+
 _ALL = SELECT["checkpoints"]
 _GET = f"{_ALL} WHERE name = ?"
+
+Version: TypeAlias = "tuple[ref[sqlite3.Connection], int]"
+
+_looked_through: WeakKeyDictionary[sqlite3.Connection, int] = WeakKeyDictionary()
+"""Connections that have found all records sound, and the state of the file of others then."""
 
 
 def setting(checkpoint: Checkpoint, path: Path) -> Callable[[sqlite3.Connection], object]:
@@ -113,6 +120,18 @@ class Checkpoints:
                 found[record[0]] = json.loads(record[1])
         return found
 
+    def version(self) -> Version:
+        """What stays equal until another process has written, or the file is another one.
+
+        Whoever has read all positions knows by it that they are what they were, but for those
+        that this process has stored since.
+
+        Raises:
+            StorageError: The outbox cannot be read.
+            ClosedError: It is closed.
+        """
+        return self._store.write(lambda queue: (ref(queue.writer), _changes(queue.writer)))
+
 
 def _position(connection: sqlite3.Connection, name: str, path: Path) -> Any:  # noqa: ANN401 - whatever the job has stored
     found = connection.execute(_GET, (name,)).fetchone()
@@ -134,10 +153,20 @@ def _elsewhere(connection: sqlite3.Connection, name: str, path: Path) -> tuple[A
 
     To take the job for a new one would store all of its events once more.
     """
+    changes = _changes(connection)
+    if _looked_through.get(connection) == changes:  # of ten thousand files each asks
+        return None
     records: list[tuple[Any, ...]] = connection.execute(_ALL).fetchall()
     if not all(is_sealed("checkpoints", record) for record in records):
         raise _damaged(name, path)
+    _looked_through[connection] = changes
     return next((record for record in records if record[0] == name), None)
+
+
+def _changes(connection: sqlite3.Connection) -> int:
+    """A number that changes when another connection has written."""
+    found: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return found
 
 
 def _damaged(name: str, path: Path) -> DamagedCheckpointError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.intake.imports.heads import check_head, chunks_of, fingerprint_of
+from segops_durable.intake.imports.known import Known
 from segops_durable.intake.imports.making import Maker
 from segops_durable.intake.imports.places import Found, find
 from segops_durable.intake.imports.plan import describe
@@ -61,7 +62,7 @@ class DryRun:
     def __init__(
         self, outbox: Outbox | None, clock: Clock, field_map: FieldMap, largest: int
     ) -> None:
-        self._outbox = outbox
+        self._known = None if outbox is None else Known(outbox)
         self._clock = clock
         self._field_map = field_map
         self._largest = largest
@@ -81,9 +82,9 @@ class DryRun:
         """
         source.longest_line = longest_line(self._largest)
         found = Found(None, None, None)
-        if self._outbox is not None:
+        if self._known is not None:
             mapping = fingerprint_of(source, self._field_map)
-            found = find(self._outbox, source, mapping, job=job, is_restart=is_restart)
+            found = find(self._known, source, mapping, job=job, is_restart=is_restart)
         maker = Maker(self._field_map, self._largest, None)
         with closing(
             chunks_of(source, BEGINNING if found.state is None else found.state.place)

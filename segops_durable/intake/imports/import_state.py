@@ -65,7 +65,7 @@ class ImportState:
             mapping=mapping,
             identity=uuid.uuid4().hex[:16],
             replaced=tuple(each for each in known if each),
-            path=_path_of(source),
+            path=path_of(source),
             seen=seen_of(source),
             checksum=checksum_of_end(source, seen_of(source)[0]),
         )
@@ -142,7 +142,8 @@ def checksum_of_end(source: Source, size: int) -> int:
     return checksum(source, max(0, size - _MOST_HEAD), size)
 
 
-def _path_of(source: Source) -> str:
+def path_of(source: Source) -> str:
+    """Where a source's file is; empty for a stream."""
     return "" if source.path is None else str(source.path.absolute())
 
 

@@ -10,6 +10,7 @@ from segops_durable.errors.plain_text import shown
 from segops_durable.events import is_unicode
 from segops_durable.intake.imports.heads import check_head, chunks_of, fingerprint_of
 from segops_durable.intake.imports.import_state import ImportState
+from segops_durable.intake.imports.known import Known
 from segops_durable.intake.imports.making import Made, Maker
 from segops_durable.intake.imports.places import Found, find
 from segops_durable.intake.imports.plan import describe
@@ -63,6 +64,7 @@ class Importer:
         max_errors: int | None = None,
     ) -> None:
         self._outbox = outbox
+        self._known = Known(outbox)
         self._intake = intake
         self._listener = listener
         self._clock = clock
@@ -168,7 +170,7 @@ class Importer:
 
     def _find(self, source: Source, job: str | None, *, is_restart: bool) -> Found:
         mapping = fingerprint_of(source, self._field_map)
-        return find(self._outbox, source, mapping, job=job, is_restart=is_restart)
+        return find(self._known, source, mapping, job=job, is_restart=is_restart)
 
     def _begin(
         self, source: Source, found: Found, notes: Rejects, person: Person | None
@@ -187,6 +189,7 @@ class Importer:
             is_first = found.position is None
             checkpoint = Checkpoint(found.key, position, found.position, is_first=is_first)
             self._intake.append([], [], person, checkpoint, self._listener)
+            self._known.note(found.key, position)
         return beginning, position
 
     def _store(
@@ -201,6 +204,8 @@ class Importer:
         position = state.as_position()
         checkpoint = None if key is None else Checkpoint(key, position, follows)
         self._intake.append(made.encoded, made.moments, person, checkpoint, self._listener)
+        if key is not None:
+            self._known.note(key, position)
         return position
 
     def _make(

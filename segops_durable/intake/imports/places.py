@@ -12,7 +12,6 @@ The device and the inode are where to look first, and what is asked is what the 
 
 from __future__ import annotations
 
-import re
 import zlib
 from enum import Enum, auto
 from pathlib import Path
@@ -23,18 +22,17 @@ from segops_durable.intake.imports.import_state import (
     ImportState,
     checksum,
     checksum_of_end,
+    path_of,
     seen_of,
 )
+from segops_durable.intake.imports.known import PREFIX
 from segops_durable.intake.imports.sketch import sketch_of
 from segops_durable.intake.sources.source import BEGINNING
 
 if TYPE_CHECKING:
+    from segops_durable.intake.imports.known import Known
     from segops_durable.intake.sources.source import Source
-    from segops_durable.outbox import Outbox
 
-PREFIX = "import:"
-_KEY_OF_FILE = re.compile(r"import:\d+:\d+(#\d+)?")
-_KEY_OF_ANY = re.compile(r"import:(part:[0-9a-f]+$|\d+:\d+(#\d+)?$)")
 _UNMISTAKABLE_BYTES = 4096
 _STEP_BYTES = 1 << 20
 
@@ -62,13 +60,11 @@ class _Likeness(Enum):
     OTHER = auto()  # nothing
 
 
-def find(
-    outbox: Outbox, source: Source, mapping: str, *, job: str | None, is_restart: bool
-) -> Found:
+def find(known: Known, source: Source, mapping: str, *, job: str | None, is_restart: bool) -> Found:
     """Find the place of a source.
 
     Args:
-        outbox: Where places are stored.
+        known: The places that are stored.
         source: The file.
         mapping: How its records are read, as a hash.
         job: A name to find it by, instead of what the file holds.
@@ -83,31 +79,13 @@ def find(
     if name is not None:
         key = f"{PREFIX}{name}"
         if job is None:  # a part of a directory, which may have been imported by itself as well
-            known = _near(outbox, source, key)
-            return _Search(source, mapping, known, is_restart=is_restart).by_part(key)
-        position = outbox.checkpoints.position(key)
-        known = {} if position is None else {key: position}
-        return _Search(source, mapping, known, is_restart=is_restart).by_name(key)
+            near = known.of_part(key, path_of(source))
+            return _Search(source, mapping, near, is_restart=is_restart).by_part(key)
+        return _Search(source, mapping, known.of_job(key), is_restart=is_restart).by_name(key)
     if own is None:
         return Found(None, None, None)
-    known = _near(outbox, source)
-    return _Search(source, mapping, known, is_restart=is_restart).by_content(own)
-
-
-def _near(outbox: Outbox, source: Source, key: str | None = None) -> dict[str, Any]:
-    """The positions of files, and of parts that were at the same path.
-
-    Of a part only those of that path, and its own, as two parts of one content are two.
-    """
-    path = str(source.path and source.path.absolute())
-    found = outbox.checkpoints.positions(PREFIX)
-    return {
-        name: position
-        for name, position in found.items()
-        if name == key
-        or (key is None and _KEY_OF_FILE.fullmatch(name))
-        or (_KEY_OF_ANY.match(name) and position.get("path") == path)
-    }
+    near = known.of_files(path_of(source))
+    return _Search(source, mapping, near, is_restart=is_restart).by_content(own)
 
 
 class _Search:
@@ -164,7 +142,7 @@ class _Search:
         packed = next((name for name in touched if self._is_packed(touched[name])), None)
         if packed is not None and not self._is_restart:
             return self._going_on(packed)
-        path = str(self._source.path and self._source.path.absolute())
+        path = path_of(self._source)
         for name, state in touched.items():
             near = name in ours or state.path == path or path.startswith(f"{state.path}.")
             if near and self._likeness(state) is _Likeness.CHANGED:
