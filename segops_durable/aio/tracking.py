@@ -164,7 +164,7 @@ class AsyncTracking(Opened):
         Cancelled, it ends after the transaction that it is in; called again, it goes on there.
 
         Args:
-            source: A path, or a stream of bytes: JSON Lines, CSV or Parquet.
+            source: A path, a URL or a stream of bytes: JSON Lines, CSV or Parquet.
             field_map: Which column is what of an event. Defaults to those of the same names,
                 and the rest in the payload.
             file_format: ``jsonl``, ``csv`` or ``parquet``. Defaults to what the name says.

@@ -75,10 +75,30 @@ def drained(
         errors: What went wrong, so far and in the end.
         is_shown: Whether a terminal has a bar of how it goes.
     """
+    with SegOpsClient.of(replace(options, shutdown_timeout=0.0)) as client:
+        return emptied(client, timeout, errors, is_shown=is_shown)
+
+
+def emptied(
+    client: SegOpsClient,
+    timeout: float | None,
+    errors: list[SegOpsError],
+    *,
+    is_shown: bool,
+    before: Stats | None = None,
+) -> Drained:
+    """Send what waits with a client that is there.
+
+    Args:
+        client: The client; it tells `errors` of what goes wrong.
+        timeout: As of `drained`.
+        errors: As of `drained`.
+        is_shown: As of `drained`.
+        before: How it stood when the count of what is sent began. Defaults to now.
+    """
     start = time.monotonic()
-    client = SegOpsClient.of(replace(options, shutdown_timeout=0.0))
-    with client, bars_on_stderr(*_columns(), is_shown=is_shown) as progress:
-        view = _View(client, progress)
+    with bars_on_stderr(*_columns(), is_shown=is_shown) as progress:
+        view = _View(client, progress, before or client.stats())
         stats = _send(client, view, None if timeout is None else start + timeout)
     tell(error for error in errors if isinstance(error, StorageError))
     return Drained(
@@ -109,12 +129,13 @@ class _View:
         before: How it stood in the beginning.
     """
 
-    def __init__(self, client: SegOpsClient, progress: Progress) -> None:
-        self.before = client.stats()
+    def __init__(self, client: SegOpsClient, progress: Progress, before: Stats) -> None:
+        self.before = before
         self._client = client
         self._start = time.monotonic()
         self._progress = progress
-        self._task = progress.add_task("sending", total=self.before.pending, rate="0")
+        self._sent_before = self.sent(client.stats())
+        self._task = progress.add_task("sending", total=None, rate="0")
 
     def sent(self, now: Stats) -> int:
         """How many events were accepted since."""
@@ -123,7 +144,7 @@ class _View:
     def renew(self) -> Stats:
         """Show how it stands now, and return that."""
         now = self._client.stats()
-        sent = self.sent(now)
+        sent = self.sent(now) - self._sent_before
         rate = f"{sent / max(0.001, time.monotonic() - self._start):,.0f}"
         is_other = now.state is State.STANDBY
         what = "another process is sending" if is_other else "sending"
@@ -134,7 +155,7 @@ class _View:
 
 def _send(client: SegOpsClient, view: _View, end: float | None) -> Stats:
     """Flush until nothing waits, or the time is up; without a time, until a round sends nothing."""
-    stats = view.before
+    stats = client.stats()
     while stats.pending:
         left = None if end is None else end - time.monotonic()
         if left is not None and left <= 0:
@@ -173,6 +194,11 @@ def _flush(client: SegOpsClient, timeout: float | None, show: Callable[[], Stats
 def tell_drained(result: Drained) -> None:
     """Say how a drain ended, and why it did where something is left."""
     say(f"{result.sent} sent in {result.seconds:.1f} s, {result.waiting} wait", err=True)
+    tell_left(result)
+
+
+def tell_left(result: Drained) -> None:
+    """Say what is left after a drain, and why."""
     if result.dead:
         say(f"{result.dead} were refused: see `segops-durable dead list`", err=True)
     if result.waiting:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 INTERRUPTED = 1
@@ -26,6 +29,26 @@ def end_without_traceback() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _first)
         sys.unraisablehook = _unraisable
+
+
+@contextmanager
+def terminated_in_order() -> Iterator[None]:
+    """Have a SIGTERM, as of a service manager, end a long job as the first Ctrl-C does."""
+    is_main = threading.current_thread() is threading.main_thread()
+    # elsewhere it cannot be had; or it is ignored, or somebody else's
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _first_of_any)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _first_of_any(_number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, _second)
+    raise KeyboardInterrupt
 
 
 def _first(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -162,15 +162,15 @@ class Tracking(Opened):
         be read otherwise, is refused. No line is stored twice or missed.
 
         Args:
-            source: A path, or a stream of bytes: JSON Lines, CSV or Parquet. Texts may be
+            source: A path, a URL or a stream of bytes: JSON Lines, CSV or Parquet. Texts may be
                 compressed with gzip, bzip2, xz or zstd, whatever the name. A directory with
                 ``_SUCCESS`` is imported part by part, none before all were looked at.
-                Parquet and zstd need the extra ``etl``.
+                Parquet and zstd need the extra ``etl``, URLs (``s3://…``) ``cloud``.
             field_map: Which column is what of an event. Defaults to those of the same names,
                 and the rest in the payload.
             file_format: ``jsonl``, ``csv`` or ``parquet``. Defaults to what the name says.
-            file_options: How a text is written, where its beginning does not say it. Defaults
-                to what that says.
+            file_options: How a text is written, where its beginning does not say it, and what
+                a URL is opened with. Defaults to what is found.
             rejects: A file for the records that are no events, as JSON Lines with ``file``,
                 ``line``, ``last_line``, ``reason``, ``record`` and what it takes to import them
                 with `import_rejected`. Defaults to none: they are counted.

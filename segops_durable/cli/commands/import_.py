@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,24 +20,30 @@ from segops_durable.cli.commands.import_options import (
 )
 from segops_durable.cli.commands.import_outlook import show_outlooks, tell_notes
 from segops_durable.cli.commands.import_progress import progress_bars
-from segops_durable.cli.commands.import_summary import noting, plans_of, tell_total
+from segops_durable.cli.commands.import_sending import Sending, sending
+from segops_durable.cli.commands.import_summary import (
+    counts_of,
+    noting,
+    plans_of,
+    tell_sent,
+    tell_total,
+)
 from segops_durable.cli.configuration import Configuration, configured
-from segops_durable.cli.draining import deliver
+from segops_durable.cli.interruption import terminated_in_order
 from segops_durable.cli.output import print_json, say
 from segops_durable.cli.workspace import opened_outbox, workspace
-from segops_durable.client import Options, SegOpsClient
-from segops_durable.errors import ChangedFileError, ConfigurationError
+from segops_durable.client import Options
+from segops_durable.errors import ChangedFileError, ConfigurationError, SegOpsError
 from segops_durable.intake.imports import DryRun, FieldMap, Importer, ImportResult
 from segops_durable.system.clock import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from segops_durable.cli.draining import Drained
     from segops_durable.intake.imports import Prepared, Source
 
 _COUNTED = ("stored", "rejected", "stored_before", "rejected_before")
-_BLOCK_SECONDS = 300.0
-"""What --send waits for room in a full queue, unless overflow_timeout is set."""
 
 
 class _Task(NamedTuple):
@@ -71,6 +76,8 @@ def import_(
     max_errors: int | None,
     job: str | None,
     send: bool,
+    batch_size: int,
+    connections: int | None,
     as_json: bool,
     config_file: str | None,
     **given: Any,
@@ -91,9 +98,13 @@ def import_(
     file that was edited, or is to be read otherwise, is refused; --restart begins anew. Standard
     input needs a --job for that.
 
+    With --send it sends while it reads, pauses while --max-queue-events wait, and ends once
+    nothing waits, or SegOps takes nothing more: what is imported stays, and the same command
+    goes on. A Ctrl-C or a SIGTERM ends it in order.
+
     Bad lines go to a file, and can be mended in it and imported with --rejected and the same
     options. Status 1 if lines were rejected, now or before, until they are mended and imported
-    or their file is removed; or, with --send, if something waits.
+    or their file is removed; or, with --send, if something waits or was refused.
 
     \b
     Example:
@@ -114,7 +125,13 @@ def import_(
     if dry_run:
         is_bad = _look(configuration, field_map, task, plan)
     else:
-        is_bad = _import(configuration, field_map, task, is_sent=send)
+        chosen = {} if connections is None else {"max_in_flight": connections}
+        is_bad = _import(
+            configuration,
+            field_map,
+            task,
+            {"batch_size": batch_size, **chosen} if send else None,
+        )
     if is_bad:
         sys.exit(FAILED)
 
@@ -159,11 +176,25 @@ def _look(configuration: Configuration, field_map: FieldMap, task: _Task, plan: 
 
 
 def _import(
-    configuration: Configuration, field_map: FieldMap, task: _Task, *, is_sent: bool
+    configuration: Configuration,
+    field_map: FieldMap,
+    task: _Task,
+    client_options: Mapping[str, Any] | None,
 ) -> bool:
-    """Import files, and say how it went; return whether anything is not as it should be."""
-    dead = _dead(configuration) if is_sent else 0
-    with _importing(configuration, field_map, task.max_errors, is_sent=is_sent) as importer:
+    """Import files, and say how it went; return whether anything is not as it should be.
+
+    Args:
+        configuration: Where to.
+        field_map: Which column is what.
+        task: What is to be imported.
+        client_options: What it is sent with; None if it is not to be sent.
+    """
+    drained: Drained | None = None
+    bad: list[str] = []
+    with (
+        terminated_in_order(),
+        _importing(configuration, field_map, task.max_errors, client_options) as (importer, sender),
+    ):
         with _refusals():  # all are looked at before the first is stored
             prepared = [
                 importer.prepare(each, task.job, is_restart=task.is_restart)
@@ -171,29 +202,42 @@ def _import(
             ]
             for path in task.mended:
                 importer.repairs.check(path)
-        bad: list[str] = []
-        # what is mended now is no more among what the files' own imports had rejected
-        results = [importer.repairs.run(path, noting(path, bad)) for path in task.mended]
-        results += _run(importer, prepared, task)
-    waiting = deliver(configuration, timeout=None) if is_sent else 0
-    refused = _dead(configuration) - dead if is_sent else 0
-    if refused:
-        say(f"{refused} were refused: see `segops-durable dead list`", err=True)
+        with _stops_told(importer, sender):
+            # what is mended now is no more among what the files' own imports had rejected
+            results = [importer.repairs.run(path, noting(path, bad)) for path in task.mended]
+            results += _run(importer, prepared, task)
+            if sender is not None:
+                drained = sender.finished(is_shown=not task.as_json)
     total = {name: sum(getattr(each, name) for each in results) for name in _COUNTED}
     notes: Counter[str] = Counter()
     for each in results:
         notes.update(each.notes)
     if task.as_json:
-        print_json({**total, "notes": dict(notes)})
+        print_json({**total, "notes": dict(notes), **counts_of(drained)})
     else:
         names = dict.fromkeys(str(rejects_file(each, task.rejects)) for each in task.sources)
         tell_total(total, bad, names)
         tell_notes(notes)
-    for source in task.sources:
-        if source.is_incomplete:
-            say(f"The last line of {source.name} is not complete: import it again", err=True)
-            waiting += 1
-    return bool(total["rejected"] or total["rejected_before"] or waiting or refused > 0)
+        tell_sent(drained)
+    torn = [source.name for source in task.sources if source.is_incomplete]
+    for name in torn:
+        say(f"The last line of {name} is not complete: import it again", err=True)
+    is_left = drained is not None and bool(drained.waiting or drained.dead)
+    return bool(total["rejected"] or total["rejected_before"] or torn or is_left)
+
+
+@contextmanager
+def _stops_told(importer: Importer, sender: Sending | None) -> Iterator[None]:
+    """Say how far an import has come that is stopped, by whatever it is."""
+    try:
+        yield
+    except (SegOpsError, OSError, KeyboardInterrupt):
+        standing = "" if sender is None else f"; {sender.standing()}"
+        say(
+            f"Stopped: {importer.stored:,} stored{standing}. The same command goes on from there",
+            err=True,
+        )
+        raise
 
 
 def _run(importer: Importer, prepared: Sequence[Prepared], task: _Task) -> list[ImportResult]:
@@ -219,40 +263,29 @@ def _refusals() -> Iterator[None]:
 
 @contextmanager
 def _importing(
-    configuration: Configuration, field_map: FieldMap, max_errors: int | None, *, is_sent: bool
-) -> Iterator[Importer]:
+    configuration: Configuration,
+    field_map: FieldMap,
+    max_errors: int | None,
+    client_options: Mapping[str, Any] | None,
+) -> Iterator[tuple[Importer, Sending | None]]:
     """Yield what imports: beside a client that sends, or into the outbox alone."""
-    if not is_sent:
-        with workspace(configuration) as target:
-            yield Importer(
-                target.outbox,
-                target.intake,
-                target.listener,
-                target.clock,
-                field_map=field_map,
-                max_rows=target.options.max_queue_events,
-                max_errors=max_errors,
-            )
+    if client_options is not None:
+        with sending(configuration, client_options) as sender:
+            importer = sender.client.importer(field_map, max_errors)
+            importer.is_worth_waiting = sender.is_worth_waiting
+            yield importer, sender
         return
-    options = replace(
-        configuration.options_of_outbox(
-            batch_size=500,
-            catch_up_batch_size=None,
-            overflow="block",
-            overflow_timeout=configuration.value("overflow_timeout", _BLOCK_SECONDS),
-            on_error=lambda _error: None,  # what still waits in the end is told of
-        ),
-        shutdown_timeout=0.0,
-    )
-    with SegOpsClient.of(options) as client:
-        yield client.importer(field_map, max_errors)
-
-
-def _dead(configuration: Configuration) -> int:
-    if not _is_there(configuration):
-        return 0
-    with opened_outbox(configuration, mends=True) as outbox:
-        return outbox.waiting.counts().dead
+    with workspace(configuration) as target:
+        importer = Importer(
+            target.outbox,
+            target.intake,
+            target.listener,
+            target.clock,
+            field_map=field_map,
+            max_rows=target.options.max_queue_events,
+            max_errors=max_errors,
+        )
+        yield importer, None
 
 
 def _is_there(configuration: Configuration) -> bool:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import glob
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
 from segops_durable.cli.output import say
 from segops_durable.errors import ConfigurationError
-from segops_durable.intake.imports import open_sources, wait_until_done
+from segops_durable.intake.imports import (
+    is_url,
+    local_path,
+    open_sources,
+    shown_url,
+    wait_until_done,
+    wait_until_url_is_done,
+)
 from segops_durable.system.trusted_paths import real_path
 
 if TYPE_CHECKING:
@@ -32,8 +40,17 @@ def opened_sources(
     """
     if file == "-":
         return open_sources(cast("IO[bytes]", sys.stdin.buffer), form, options)
+    if is_url(file) and local_path(file) is None:
+        if is_awaited:
+            wait_until_url_is_done(file, options, lambda: _tell_of_waiting(file))
+        return open_sources(file, form, options)
+    path = local_path(file) if is_url(file) else None
+    if path is not None:
+        if glob.has_magic(path) and not Path(path).exists():
+            return open_sources(file, form, options)
+        file = path
     if is_awaited:
-        wait_until_done(Path(file), lambda: say(f"Waiting until {file} is there whole", err=True))
+        wait_until_done(Path(file), lambda: _tell_of_waiting(file))
     if not Path(file).exists():
         raise ConfigurationError(f"there is no file {file}", field="files")
     if not Path(file).is_fifo():
@@ -45,5 +62,12 @@ def rejects_file(source: Source, given: str | None) -> Path:
     """Where bad records of a source go: as it is said, or beside it."""
     if given is not None:
         return Path(given)
+    if source.path is not None and not isinstance(source.path, Path):  # at a URL
+        shown = source.directory or str(source.path)
+        return Path(f"{PurePosixPath(shown.removesuffix('?…')).name}.rejects.jsonl")
     place = source.directory or source.path
     return Path(f"{'stdin' if place is None else place}.rejects.jsonl")
+
+
+def _tell_of_waiting(file: str) -> None:
+    say(f"Waiting until {shown_url(file)} is there whole", err=True)

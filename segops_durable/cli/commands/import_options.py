@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
@@ -98,6 +99,18 @@ _JOB_OPTIONS = (
         help="A file of rejects that was mended: stores what was not stored of it.",
     ),
     click.option("--wait", is_flag=True, help="Wait until a directory has its _SUCCESS."),
+    click.option(
+        "--allow-incomplete",
+        is_flag=True,
+        help="Take the files of a directory that are there, though it has no _SUCCESS.",
+    ),
+    click.option(
+        "--storage-option",
+        "storage",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Of the file system of a URL, as fsspec takes it; VALUE as JSON, or a text.",
+    ),
     click.option("--rejects", metavar="FILE", help="Bad lines. Defaults to <FILE>.rejects.jsonl."),
     click.option(
         "--max-errors", type=click.IntRange(0), help="Bad lines allowed. Defaults to any."
@@ -105,7 +118,36 @@ _JOB_OPTIONS = (
     click.option(
         "--job", metavar="NAME", help="Find the place by a name, not by what the file holds."
     ),
-    click.option("--send", is_flag=True, help="Send while reading; wait where the queue is full."),
+    click.option(
+        "--send",
+        is_flag=True,
+        help="Send while reading, and then all that waits; pause while too much does.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1, 500),
+        default=500,
+        show_default=True,
+        help="With --send: events in a request.",
+    ),
+    click.option(
+        "--connections",
+        type=click.IntRange(1, 64),
+        help="With --send: batches on their way at once, as of `drain`. Defaults to max_in_flight.",
+    ),
+    click.option(
+        "--max-requests-per-minute",
+        type=click.IntRange(1),
+        metavar="N",
+        help="With --send: requests a minute at most, to stay below a plan's rate.",
+    ),
+    click.option(
+        "--max-queue-events",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Events that may wait: with --send the import pauses meanwhile. Defaults to 100,000 "
+        "with --send, and without to no limit.",
+    ),
 )
 
 
@@ -158,7 +200,23 @@ def file_options_of(given: dict[str, Any]) -> FileOptions:
         quote=given.pop("quote"),
         encoding=given.pop("encoding"),
         max_record_lines=given.pop("max_record_lines"),
+        allow_incomplete=given.pop("allow_incomplete"),
+        storage_options=_storage_options(given.pop("storage")),
     )
+
+
+def _storage_options(pairs: tuple[str, ...]) -> dict[str, Any] | None:
+    """What a file system is made with: numbers, truths and objects as JSON has them."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, value = name_and_value(pair) or ("", "")
+        if not name:  # what was given may be a secret, and is not shown
+            raise click.UsageError("--storage-option must be NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found or None
 
 
 def _pairs(option: str, pairs: tuple[str, ...]) -> dict[str, str]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from segops_durable.cli.draining import tell_left
 from segops_durable.cli.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from segops_durable.cli.draining import Drained
     from segops_durable.intake.imports import Mended, Prepared
 
 _SHOWN = 5
+_SAID = {"sent": "sent", "refused": "refused", "waiting": "wait"}
 
 
 def plans_of(prepared: Sequence[Prepared]) -> list[str]:
     """What files are taken for, a line each; parts of a directory that are alike have one."""
-    alike: dict[tuple[Path | None, str], list[str]] = {}
+    alike: dict[tuple[str | None, str], list[str]] = {}
     for each in prepared:
         what = each.plan.removeprefix(each.source.name) if each.source.part else each.plan
         alike.setdefault((each.source.directory, what), []).append(each.plan)
@@ -54,3 +57,18 @@ def tell_total(total: dict[str, int], bad: Sequence[str], files: Iterable[str]) 
         say(each, err=True)
     if total["rejected"] + rejected_before > len(bad):
         say(f"What was rejected, and why: {', '.join(files)}", err=True)
+
+
+def tell_sent(drained: Drained | None) -> None:
+    """Say how the sending went, if there was any."""
+    if drained is not None:
+        counts = counts_of(drained)
+        say(", ".join(f"{count:,} {_SAID[name]}" for name, count in counts.items()), err=True)
+        tell_left(drained)
+
+
+def counts_of(drained: Drained | None) -> dict[str, int]:
+    """What was sent and what was not, by name; nothing where nothing was to be sent."""
+    if drained is None:
+        return {}
+    return {"sent": drained.sent, "refused": drained.dead, "waiting": drained.waiting}

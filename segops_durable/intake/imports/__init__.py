@@ -27,10 +27,15 @@ if TYPE_CHECKING:
     from segops_durable.intake.mapping.field_map import EventKind, FieldMap
     from segops_durable.intake.mapping.times import TimeUnit
     from segops_durable.intake.mapping.values import Cast, Nan
-    from segops_durable.intake.sources.dataset import open_sources, wait_until_done
+    from segops_durable.intake.sources.dataset import (
+        open_sources,
+        wait_until_done,
+        wait_until_url_is_done,
+    )
     from segops_durable.intake.sources.file_options import FileOptions
     from segops_durable.intake.sources.lines import Line, bounded_lines, longest_line, pages
     from segops_durable.intake.sources.opening import FORMATS, open_source
+    from segops_durable.intake.sources.remote_names import is_url, local_path, shown_url
     from segops_durable.intake.sources.source import Source
 else:
     __getattr__, __dir__ = on_demand(
@@ -44,10 +49,13 @@ else:
             "segops_durable.intake.mapping.field_map": "EventKind FieldMap",
             "segops_durable.intake.mapping.times": "TimeUnit",
             "segops_durable.intake.mapping.values": "Cast Nan",
-            "segops_durable.intake.sources.dataset": "open_sources wait_until_done",
+            "segops_durable.intake.sources.dataset": (
+                "open_sources wait_until_done wait_until_url_is_done"
+            ),
             "segops_durable.intake.sources.file_options": "FileOptions",
             "segops_durable.intake.sources.lines": "Line bounded_lines longest_line pages",
             "segops_durable.intake.sources.opening": "FORMATS open_source",
+            "segops_durable.intake.sources.remote_names": "is_url local_path shown_url",
             "segops_durable.intake.sources.source": "Source",
         },
     )
@@ -70,10 +78,14 @@ __all__ = [
     "Source",
     "TimeUnit",
     "bounded_lines",
+    "is_url",
+    "local_path",
     "longest_line",
     "open_source",
     "open_sources",
     "pages",
+    "shown_url",
     "total_of",
     "wait_until_done",
+    "wait_until_url_is_done",
 ]

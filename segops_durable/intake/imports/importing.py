@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.errors import ConfigurationError
+from segops_durable.errors import ConfigurationError, QueueFullError
 from segops_durable.errors.plain_text import shown
 from segops_durable.events import is_unicode
 from segops_durable.intake.imports.heads import check_head, chunks_of, fingerprint_of
@@ -50,6 +50,9 @@ class Importer:
 
     Attributes:
         repairs: Imports what was mended in files of rejects.
+        stored: Events that it has stored so far.
+        is_worth_waiting: Asked where the outbox stays full, whether the append is to be tried
+            again. Defaults to no.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class Importer:
         self._max_rows = max_rows
         screen = intake.screened if intake.is_screened else None
         self._maker = Maker(field_map, intake.largest, max_errors, screen)
+        self.stored: int = 0
+        self.is_worth_waiting: Callable[[], bool] = lambda: False
         self.repairs: Repairs = Repairs(outbox, intake, listener, clock, self._maker)
 
     def prepare(
@@ -147,6 +152,7 @@ class Importer:
         # between `prepare` and here another process, or another of these files, may have imported
         # a copy of it: what is stored of that is found, and not stored twice
         if source.path is not None:
+            source.renew()
             found = self._find(source, prepared.job, is_restart=prepared.is_restart)
         before, position = self._begin(source, found, notes, person)
         state = before
@@ -155,6 +161,7 @@ class Importer:
             notes.append(made.rejected)
             stored, rejected = len(made.encoded), len(made.rejected)
             state = state.after(source, chunk, stored=stored, rejected=rejected, rejects=notes)
+            source.check_unchanged()
             position = self._store(made, person, found.key, state, position)
             if on_progress is not None:
                 on_progress(_progress(source, before, state))
@@ -203,7 +210,14 @@ class Importer:
         """Store what was made with the place after it, if nobody else has come further."""
         position = state.as_position()
         checkpoint = None if key is None else Checkpoint(key, position, follows)
-        self._intake.append(made.encoded, made.moments, person, checkpoint, self._listener)
+        while True:
+            try:
+                self._intake.append(made.encoded, made.moments, person, checkpoint, self._listener)
+                break
+            except QueueFullError:
+                if not self.is_worth_waiting():
+                    raise
+        self.stored += len(made.encoded)
         if key is not None:
             self._known.note(key, position)
         return position

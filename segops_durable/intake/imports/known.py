@@ -30,8 +30,8 @@ class Known:
 
     def of_job(self, key: str) -> dict[str, Any]:
         """The position of a job, if it has one."""
-        position = self._checkpoints.position(key)
-        return {} if position is None else {key: position}
+        self._renew()
+        return self._those({key: None})
 
     def of_files(self, path: str) -> dict[str, Any]:
         """The positions of files, and of parts that were at a path."""

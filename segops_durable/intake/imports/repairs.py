@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segops_durable.intake.imports.known import PREFIX as IMPORTS
 from segops_durable.intake.imports.line_ranges import joined, within
 from segops_durable.intake.imports.mended_lines import PREFIX, mended_of, reread
-from segops_durable.intake.imports.places import PREFIX as IMPORTS
 from segops_durable.intake.imports.results import ImportResult, total_of
 from segops_durable.outbox import Checkpoint
 from segops_durable.system.clock import Moment

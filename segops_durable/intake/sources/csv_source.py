@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _HEAD_LINES = 100
+_OF_PLACES = ("encoding", "allow_incomplete", "storage_options")  # no matter how records are read
 _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """Excel's own first line, which names the delimiter."""
 
@@ -83,7 +84,9 @@ class Csv(Source):
 
     def chosen(self) -> dict[str, Any]:
         """The options that were given, and the encoding."""
-        given = {name: value for name, value in vars(self._options).items() if name != "encoding"}
+        given = {
+            name: value for name, value in vars(self._options).items() if name not in _OF_PLACES
+        }
         defaults = vars(FileOptions())
         told = {name: value for name, value in given.items() if value != defaults[name]}
         return {**super().chosen(), **told}

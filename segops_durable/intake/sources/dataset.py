@@ -6,15 +6,26 @@ also if parts are added later, or the directory is moved; and two of the same co
 
 from __future__ import annotations
 
-import hashlib
+import glob
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segops_durable.errors import ConfigurationError
+from segops_durable.intake.sources.dataset_rules import (
+    SUCCESS,
+    TABLES,
+    UNFINISHED,
+    is_left_out,
+    make_part,
+    no_table,
+    not_done,
+)
 from segops_durable.intake.sources.opening import open_source
 from segops_durable.intake.sources.partitions import partition_parents
+from segops_durable.intake.sources.remote import is_url_done, open_url
+from segops_durable.intake.sources.remote_names import is_url, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,15 +34,8 @@ if TYPE_CHECKING:
     from segops_durable.intake.sources.file_options import FileOptions
     from segops_durable.intake.sources.source import Source
 
-_SUCCESS = "_SUCCESS"
-_UNFINISHED = "_temporary"
 _LOOK_SECONDS = 1.0
-_HEAD_BYTES = 1 << 12
-_TABLES = (
-    ("_delta_log", "a table of Delta Lake"),
-    (".hoodie", "a table of Hudi"),
-    ("metadata/version-hint.text", "a table of Iceberg"),
-)
+_URL_LOOK_SECONDS = 5.0
 
 
 def open_sources(
@@ -44,10 +48,11 @@ def open_sources(
     `Importer` looks at each, and stores what is in it.
 
     A directory has to hold ``_SUCCESS``, which its writer leaves when it is done. Its parts are
-    in order of their names; those that begin with ``_`` or ``.`` are none.
+    in order of their names; those that begin with ``_`` or ``.`` are none. A URL may be of a
+    file, a directory, or, with ``*``, of several.
 
     Args:
-        source: The path, or the stream.
+        source: The path, a URL that fsspec knows (``s3://…``), or the stream.
         file_format: ``jsonl``, ``csv`` or ``parquet``. Defaults to what the name says.
         file_options: How a text is written, where its beginning does not say it. Defaults to
             what that says.
@@ -57,24 +62,35 @@ def open_sources(
             not done, or is a table whose log says which of its files count.
         OSError: It is not there, or cannot be read.
     """
+    if isinstance(source, str) and is_url(source):
+        path = local_path(source)
+        if path is None:
+            return open_url(source, file_format, file_options)
+        paths = _matching(path)
+        return [each for found in paths for each in _of_path(found, file_format, file_options)]
+    return _of_path(source, file_format, file_options)
+
+
+def _of_path(
+    source: str | os.PathLike[str] | IO[bytes],
+    file_format: str | None,
+    file_options: FileOptions | None,
+) -> list[Source]:
     if not isinstance(source, str | os.PathLike) or not os.path.isdir(source):  # noqa: PTH112 - of any text
         return [open_source(source, file_format, file_options)]
     directory = Path(source)
     _check_is_no_table(directory)
-    if not is_done(directory):
-        raise ConfigurationError(
-            f"{directory} is a directory without {_SUCCESS}: perhaps it is still being written",
-            field="source",
-            hint="--wait waits for it; or name the files, or make it yourself, if all are there",
-        )
+    is_whole = file_options is None or not file_options.allow_incomplete
+    if is_whole and not is_done(directory):
+        raise not_done(directory)
     return [_part(each, directory, file_format, file_options) for each in _parts_of(directory)]
 
 
 def is_done(directory: Path) -> bool:
     """Whether its writer has said so, in it or in the table that it is a partition of."""
-    if (directory / _UNFINISHED).exists():
+    if (directory / UNFINISHED).exists():
         return False  # somebody appends to it
-    return any((each / _SUCCESS).exists() for each in (directory, *partition_parents(directory)))
+    return any((each / SUCCESS).exists() for each in (directory, *partition_parents(directory)))
 
 
 def wait_until_done(path: Path, on_waiting: Callable[[], object]) -> None:
@@ -92,14 +108,36 @@ def wait_until_done(path: Path, on_waiting: Callable[[], object]) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
+def wait_until_url_is_done(
+    url: str, options: FileOptions, on_waiting: Callable[[], object]
+) -> None:
+    """As `wait_until_done`, of what is at a URL."""
+    path = local_path(url)
+    if path is not None:
+        wait_until_done(Path(path), on_waiting)
+        return
+    is_told = False
+    while not is_url_done(url, options):
+        if not is_told:
+            on_waiting()
+        is_told = True
+        time.sleep(_URL_LOOK_SECONDS)
+
+
+def _matching(path: str) -> list[str]:
+    """The paths of a pattern, in order; itself if it is none."""
+    if Path(path).exists() or not glob.has_magic(path):
+        return [path]
+    found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - of a path that is absolute
+    if not found:
+        raise ConfigurationError(f"there is no file {path}", field="source")
+    return found
+
+
 def _check_is_no_table(directory: Path) -> None:
-    for mark, what in _TABLES:
+    for mark, what in TABLES:
         if (directory / mark).exists():
-            raise ConfigurationError(
-                f"{directory} is {what}, whose log says which of its files count",
-                field="source",
-                hint="Export what it holds as Parquet, CSV or JSON Lines",
-            )
+            raise no_table(directory, what)
 
 
 def _parts_of(directory: Path) -> list[Path]:
@@ -113,14 +151,9 @@ def _parts_of(directory: Path) -> list[Path]:
                 f"{place} is in {directory} more than once, by a link", field="source"
             )
         seen.add((status.st_dev, status.st_ino))
-        below[:] = [name for name in below if not _is_left_out(name)]
-        found += [Path(place, name) for name in names if not _is_left_out(name)]
+        below[:] = [name for name in below if not is_left_out(name)]
+        found += [Path(place, name) for name in names if not is_left_out(name)]
     return sorted(found, key=lambda each: each.relative_to(directory).as_posix())
-
-
-def _is_left_out(name: str) -> bool:
-    is_hidden = name.startswith(".") or (name.startswith("_") and "=" not in name)
-    return is_hidden or name.endswith("._COPYING_")
 
 
 def _check_is_file(path: Path) -> None:
@@ -131,11 +164,8 @@ def _check_is_file(path: Path) -> None:
 def _part(path: Path, directory: Path, form: str | None, options: FileOptions | None) -> Source:
     _check_is_file(path)
     source = open_source(path, form, options)
-    source.directory = directory
-    source.part = path.relative_to(directory).as_posix()
-    told = [directory.absolute().name, source.part, source.prefix(_HEAD_BYTES)[1]]
-    source.part_key = hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
-    return source
+    part = path.relative_to(directory).as_posix()
+    return make_part(source, str(directory), directory.absolute().name, part)
 
 
 def _raise(error: OSError) -> None:

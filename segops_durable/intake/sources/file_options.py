@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from segops_durable.errors import ConfigurationError
 from segops_durable.errors.plain_text import shown
 from segops_durable.intake.sources.encodings import encoding_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _CALLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "bar": "|", "pipe": "|"}
 _MOST_LINES = 1000
@@ -15,7 +19,7 @@ _MOST_LINES = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
-    r"""How a file of text is to be read.
+    r"""How a file is to be read, where somebody has to say so.
 
     Attributes:
         delimiter: What is between two values of CSV, one character; ``tab`` or ``\t`` is one
@@ -27,6 +31,10 @@ class FileOptions:
             what a byte order mark says, or the zeros of UTF-16 and UTF-32, or UTF-8.
         max_record_lines: Lines that a record of CSV may span; if a quote is not closed up to
             there, the line where it opened is rejected. Defaults to 1000.
+        allow_incomplete: Take the files of a directory that are there, though it has no
+            ``_SUCCESS``. Defaults to False.
+        storage_options: What fsspec makes the file system of a URL with; never shown or
+            stored. Defaults to None: what its package finds by itself, as in the environment.
 
     Raises:
         ConfigurationError: One of them cannot be.
@@ -36,6 +44,8 @@ class FileOptions:
     quote: str = '"'
     encoding: str | None = None
     max_record_lines: int = _MOST_LINES
+    allow_incomplete: bool = False
+    storage_options: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.delimiter is not None:

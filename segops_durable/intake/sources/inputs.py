@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from segops_durable.intake.sources.remote_files import RemoteFile
+
     class _Readable(Protocol):
         def read(self, size: int, /) -> bytes: ...
 
@@ -50,7 +52,12 @@ class Input:
     """
 
     def __init__(
-        self, path: Path | None, stream: IO[bytes] | None, name: str, *, is_owned: bool = False
+        self,
+        path: Path | RemoteFile | None,
+        stream: IO[bytes] | None,
+        name: str,
+        *,
+        is_owned: bool = False,
     ) -> None:
         self.path = path
         self.name = name

@@ -18,6 +18,7 @@ from segops_durable.intake.sources.json_heads import check_is_csv, check_is_json
 from segops_durable.intake.sources.json_lines import JsonLines
 from segops_durable.intake.sources.parquet_source import Parquet
 from segops_durable.intake.sources.partitions import partitions_of
+from segops_durable.intake.sources.remote_files import RemoteFile
 
 if TYPE_CHECKING:
     from segops_durable.intake.sources.source import Source
@@ -40,7 +41,7 @@ _STRANGE = (
 
 
 def open_source(
-    source: str | os.PathLike[str] | IO[bytes],
+    source: str | os.PathLike[str] | IO[bytes] | RemoteFile,
     form: str | None = None,
     options: FileOptions | None = None,
 ) -> Source:
@@ -66,7 +67,9 @@ def open_source(
         raise ConfigurationError(problem, field="format")
     file = _input_of(source)
     try:
-        return _source_of(file, form, options, named=isinstance(source, str | os.PathLike))
+        return _source_of(
+            file, form, options, named=isinstance(source, str | os.PathLike | RemoteFile)
+        )
     except BaseException:
         file.close()
         raise
@@ -94,7 +97,9 @@ def _source_of(
     return opened
 
 
-def _input_of(source: str | os.PathLike[str] | IO[bytes]) -> Input:
+def _input_of(source: str | os.PathLike[str] | IO[bytes] | RemoteFile) -> Input:
+    if isinstance(source, RemoteFile):
+        return Input(source, None, str(source))
     if not isinstance(source, str | os.PathLike):
         if not hasattr(source, "read"):
             problem = f"source must be a path or a stream of bytes, got {shown(source)}"

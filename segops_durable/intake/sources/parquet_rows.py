@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from segops_durable.intake.sources.bad_record import BadRecord
 from segops_durable.intake.sources.extras import pyarrow_module
 from segops_durable.intake.sources.parquet_values import rows_of
+from segops_durable.intake.sources.remote_files import RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 _BATCH_BYTES = 64 << 20
 
 
-def texts_of(path: Path) -> list[str]:
+def openable(path: Path | RemoteFile | None) -> Any:  # noqa: ANN401 - of pyarrow
+    """What pyarrow opens a file by; it reads one at a URL through what was opened here."""
+    return path.open() if isinstance(path, RemoteFile) else path
+
+
+def texts_of(schema: Any) -> list[str]:  # noqa: ANN401 - of pyarrow
     """The columns of texts, or of bytes, which are read with their dictionaries."""
-    schema = pyarrow_module("pyarrow.parquet").read_schema(path)
     return [each.name for each in schema if _is_text(each.type)]
 
 

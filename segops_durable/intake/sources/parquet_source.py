@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from segops_durable.intake.sources.bad_record import BadRecord
 from segops_durable.intake.sources.extras import pyarrow_module
+from segops_durable.intake.sources.parquet_instants import instants_of, reading_of, with_zone
 from segops_durable.intake.sources.parquet_rows import (
     bounded_rows,
+    openable,
     rows_at_once,
     texts_of,
 )
@@ -33,12 +35,15 @@ class Parquet(Source):
         if self.path is None:  # pragma: no cover - `open_source` has refused it
             return
         parquet = pyarrow_module("pyarrow.parquet")
-        with parquet.ParquetFile(self.path, read_dictionary=texts_of(self.path)) as file:
+        schema = parquet.read_schema(openable(self.path))
+        opened, given = openable(self.path), reading_of(schema)
+        with parquet.ParquetFile(opened, read_dictionary=texts_of(schema), **given) as file:
+            instants = instants_of(file)
             first = 0
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows
                 if first + count > start.offset:
-                    yield from self._rows(file, group, first, start.offset)
+                    yield from self._rows(file, group, first, start.offset, instants)
                 first += count
 
     @property
@@ -53,7 +58,7 @@ class Parquet(Source):
     @property
     def columns(self) -> tuple[str, ...]:
         """Those of its schema."""
-        schema = pyarrow_module("pyarrow.parquet").read_schema(self.path)
+        schema = pyarrow_module("pyarrow.parquet").read_schema(openable(self.path))
         return (*(str(name) for name in schema.names), *self.partitions)
 
     def describe(self) -> str:
@@ -73,12 +78,21 @@ class Parquet(Source):
             return None
         return shown_row(value.values if isinstance(value, BadRow) else value, nan, texts)
 
-    def _rows(self, file: Any, group: int, first: int, start: int) -> Iterator[Chunk]:  # noqa: ANN401 - of pyarrow
+    def _rows(
+        self,
+        file: Any,  # noqa: ANN401 - of pyarrow
+        group: int,
+        first: int,
+        start: int,
+        instants: frozenset[str],
+    ) -> Iterator[Chunk]:
         rows = rows_at_once(file.metadata.row_group(group), self.most_rows)
         for batch in file.iter_batches(batch_size=rows, row_groups=[group]):
             last = first + batch.num_rows
             skipped = max(0, start - first)
-            for end, records in bounded_rows(batch, skipped, self.longest_line):
+            for end, records in bounded_rows(
+                with_zone(batch, instants), skipped, self.longest_line
+            ):
                 place = first + end
                 self._share = place / max(1, file.metadata.num_rows)
                 number = place - len(records) + 1

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import PurePath
+    from typing import TypeVar
+
+    P = TypeVar("P", bound=PurePath)
 
 _PARTITION = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-def partitions_of(path: Path) -> dict[str, str | None]:
+def partitions_of(path: PurePath) -> dict[str, str | None]:
     """The columns of the directories right above a file, from the outside to the inside."""
     found: dict[str, str | None] = {}
     for directory in reversed(path.parents):
@@ -25,7 +28,7 @@ def partitions_of(path: Path) -> dict[str, str | None]:
     return found
 
 
-def partition_parents(path: Path) -> list[Path]:
+def partition_parents(path: P) -> list[P]:
     """The directories above one that is a partition, up to the table's; none if it is not."""
     found = []
     for directory in (path, *path.parents):

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from segops_durable.intake.sources.encodings import Encoding
 from segops_durable.intake.sources.lines import LONGEST_LINE
+from segops_durable.intake.sources.remote_files import RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -83,7 +84,7 @@ class Source(ABC):
     Attributes:
         file: Where to read.
         path: The file, or None for a stream, e.g. standard input.
-        directory: That it is a part of, which is imported as one.
+        directory: That it is a part of, which is imported as one, as it is shown.
         part: Its name within that; empty where there is none.
         part_key: What tells that part from others; empty where there is none.
         partitions: The columns that the names of its directories say, with their values.
@@ -100,8 +101,8 @@ class Source(ABC):
 
     def __init__(self, file: Input) -> None:
         self.file = file
-        self.path: Path | None = file.path
-        self.directory: Path | None = None
+        self.path: Path | RemoteFile | None = file.path
+        self.directory: str | None = None
         self.part = ""
         self.part_key = ""
         self.partitions: dict[str, str | None] = {}
@@ -139,8 +140,24 @@ class Source(ABC):
         """What tells this file from others on this machine; None for a stream."""
         if self.path is None:
             return None
+        if isinstance(self.path, RemoteFile):
+            return f"import:{self.path.key()}"
         found = self.path.stat()
         return f"import:{found.st_dev}:{found.st_ino}"
+
+    def renew(self) -> None:
+        """Look anew at a file that may be another by now; one on a disk is looked at each time."""
+        if isinstance(self.path, RemoteFile):
+            self.path.renew()
+
+    def check_unchanged(self) -> None:
+        """Refuse to store what was read of a file at a URL that was replaced meanwhile.
+
+        Raises:
+            ChangedFileError: It was.
+        """
+        if isinstance(self.path, RemoteFile):
+            self.path.check_unchanged()
 
     def job(self, given: str | None) -> str | None:
         """The name that its place is found by: of a part its own, whatever its content."""
