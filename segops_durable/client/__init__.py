@@ -31,14 +31,14 @@ if TYPE_CHECKING:
         options_from_env,
         settings_names,
     )
-    from segops_durable.client.wiring import intake_of, open_outbox, users_of
+    from segops_durable.client.wiring import delivery_of, intake_of, open_outbox, users_of
 else:
     __getattr__, __dir__ = on_demand(
         __name__,
         {
             "segops_durable.client.environment": "REQUIRED check_required environment_settings "
             "mistyped_variables options_from_env settings_names",
-            "segops_durable.client.wiring": "intake_of open_outbox users_of",
+            "segops_durable.client.wiring": "delivery_of intake_of open_outbox users_of",
         },
     )
 
@@ -54,6 +54,7 @@ __all__ = [
     "check_required",
     "check_timeout",
     "checked_path",
+    "delivery_of",
     "environment_settings",
     "intake_of",
     "masked",

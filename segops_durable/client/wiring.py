@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from segops_durable.system.clock import Clock
 
 
-def open_outbox(options: Options, path: Path, clock: Clock) -> Outbox:
+def open_outbox(options: Options, path: Path, clock: Clock, uuid: str | None = None) -> Outbox:
     """Open the outbox at a path.
+
+    Args:
+        options: What it may hold, and whose it is.
+        path: Where it is.
+        clock: The time.
+        uuid: As `Outbox` has it. Defaults to one of its own.
 
     Raises:
         StorageError: The file cannot be opened.
@@ -44,6 +50,7 @@ def open_outbox(options: Options, path: Path, clock: Clock) -> Outbox:
         allow_network_filesystem=options.allow_network_filesystem,
         lock_timeout=options.lock_timeout,
         clock=clock,
+        uuid=uuid,
     )
 
 

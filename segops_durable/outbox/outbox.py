@@ -74,6 +74,8 @@ class Outbox:
         lock_timeout: Seconds to wait for a process that holds the file and does nothing.
         clock: The time. Defaults to the machine's.
         mends: Mend what is damaged; else it is refused. Defaults to True.
+        uuid: The first part of its batches' keys, where the same events must have the same keys
+            again in another file. Defaults to one that is drawn, and kept in the file.
 
     Attributes:
         path: The file itself, also where a link was given.
@@ -105,6 +107,7 @@ class Outbox:
         lock_timeout: float = LOCK_TIMEOUT,
         clock: Clock | None = None,
         mends: bool = True,
+        uuid: str | None = None,
     ) -> None:
         path = real_path(path)  # by a link it would have locks of its own
         self.path: Path = path
@@ -112,7 +115,7 @@ class Outbox:
             refuse_network_filesystem(path)
         self._clock = clock = clock or Clock()
         self._news: deque[SegOpsError] = deque()  # to tell besides what the store has
-        self._binding = Binding(path, api_url, key_fingerprint, self.tell)
+        self._binding = Binding(path, api_url, key_fingerprint, self.tell, uuid)
         self._store = store = Store(path, durability, self._binding.bind, lock_timeout, mends=mends)
         self.commit: GroupCommit = GroupCommit(store, caps, clock)
         self.owner: Owner = Owner(store, self._binding)

@@ -29,6 +29,7 @@ class Binding:
         api_url: Whose events these are.
         key_fingerprint: A hash of the API key, to notice that it was rotated.
         tell: Called with what is to be told of a file that turns out to be a copy.
+        given: The UUID that it has to have; None where each file has one of its own.
 
     Attributes:
         api_url: Whose events these are.
@@ -41,12 +42,14 @@ class Binding:
         api_url: str,
         key_fingerprint: str,
         tell: Callable[[SegOpsError], None],
+        given: str | None = None,
     ) -> None:
         self.api_url: str = api_url
         self.uuid: str = ""
         self._path = path
         self._key_fingerprint = key_fingerprint
         self._tell = tell
+        self._given = given
         self._is_key_new = False
 
     def bind(self, writer: sqlite3.Connection) -> None:
@@ -55,7 +58,7 @@ class Binding:
         Raises:
             ConfigurationError: It belongs to another `api_url`.
         """
-        bound = bind(writer, self._path, self.api_url, self._key_fingerprint)
+        bound = bind(writer, self._path, self.api_url, self._key_fingerprint, self._given)
         self.uuid = bound.uuid
         self._is_key_new = self._is_key_new or bound.is_key_new
         if bound.copied is not None:

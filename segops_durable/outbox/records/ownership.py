@@ -48,8 +48,17 @@ class Bound(NamedTuple):
     is_key_new: bool
 
 
-def bind(writer: sqlite3.Connection, path: Path, api_url: str, key_fingerprint: str) -> Bound:
+def bind(
+    writer: sqlite3.Connection, path: Path, api_url: str, key_fingerprint: str, given: str | None
+) -> Bound:
     """Make sure that a file is for this `api_url`, or make it so; give a copy its own identity.
+
+    Args:
+        writer: The open file.
+        path: Where it is.
+        api_url: Whose events these are.
+        key_fingerprint: A hash of the API key, to notice that it was rotated.
+        given: The UUID that it has to have, copied or not; None where that is its own affair.
 
     Raises:
         ConfigurationError: It belongs to another.
@@ -72,6 +81,7 @@ def bind(writer: sqlite3.Connection, path: Path, api_url: str, key_fingerprint: 
         "uuid": str(uuid.uuid4()),
         "anonymous_id": str(uuid.uuid4()),
         **{name: notes[name] for name in _KEPT[how] if _is_uuid(notes.get(name))},
+        **({} if given is None else {"uuid": given}),
         "api_url": api_url,
         "key": key_fingerprint,
         _ORIGIN: (now if known is None or how else merged(known, now)).as_text(),
@@ -84,7 +94,7 @@ def bind(writer: sqlite3.Connection, path: Path, api_url: str, key_fingerprint: 
         writer.execute("BEGIN IMMEDIATE")
         put(writer, "meta", ours.items())
         writer.execute("COMMIT")
-    copied = None if how is None else _copied(writer, path, how)
+    copied = None if how is None or given is not None else _copied(writer, path, how)
     return Bound(ours["uuid"], copied, is_key_new)
 
 

@@ -16,6 +16,7 @@ from segops_durable import (
     SegOpsClient,
     SegOpsError,
 )
+from segops_durable.outbox import Outbox
 from segops_durable.outbox.records import machine
 from support.commands import Commands
 from support.events import leave, numbered
@@ -243,3 +244,24 @@ def test_a_note_that_is_damaged_raises_no_alarm(
         file.execute("UPDATE meta SET value = value || 'x' WHERE name = 'origin'")
         file.commit()
     assert use(make_client, image) == (visitor, [])
+
+
+def test_an_outbox_with_a_given_uuid_has_it_in_every_file_of_every_machine(
+    image: Path, machines: Callable[[str], None], tmp_path: Path
+) -> None:
+    """A lane of Spark is made again where its disk is lost: the same events, the same keys."""
+    given = "6c2a3f0e-53f1-5d43-9a0e-5b8c1b0f3c77"
+    copied = copy(image, "copied")
+    for path, place in ((image, "A-1001"), (copied, "B-2002"), (tmp_path / "new.db", "C-3003")):
+        machines(place)
+        for _ in range(2):
+            outbox = Outbox(path, api_url=read_url(image), key_fingerprint="", uuid=given)
+            assert outbox.owner.uuid == given
+            assert outbox.pop_incidents() == []
+            outbox.close()
+
+
+def read_url(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        (url,) = connection.execute("SELECT value FROM meta WHERE name = 'api_url'").fetchone()
+        return str(url)
