@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -16,18 +17,21 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """What the tests run on, where it is installed. The package claims those that they ran on."""
 
 
-def environment(extra: str, python: str | None = None) -> Path:
+def environment(extra: str, python: str | None = None, *, held_to: str = "") -> Path:
     """Make sure that a virtual environment has the package with an extra.
 
     Args:
         extra: An extra of the package: ``sandbox``, ``test`` or ``dev``.
         python: The interpreter to make it with. Defaults to the running one.
+        held_to: A version of something in the extra, as ``pyspark==4.0.*``. Defaults to none: the
+            newest that the extra allows.
 
     Returns:
         The environment's interpreter.
     """
     version = _version(python or sys.executable)
-    home = ROOT / f".venv-{extra}-{version}"
+    held = re.sub(r"[^a-z0-9.]|\.\*", "", held_to)
+    home = ROOT / f".venv-{extra}{held and '-' + held}-{version}"
     interpreter = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = home / "made-of"
     made_of = hashlib.sha256(_what_pip_reads()).hexdigest()
@@ -43,6 +47,7 @@ def environment(extra: str, python: str | None = None) -> Path:
     # most of what is installed is never imported, and what is gets compiled then
     install = [str(interpreter), "-m", "pip", "install", "-qq", "--no-compile"]
     install += ["--disable-pip-version-check", "--editable", f"{ROOT}[{extra}]"]
+    install += [held_to] if held_to else []
     if subprocess.run(install, check=False).returncode:
         sys.exit(f"pip could not install what {home.name} needs; see above")
     stamp.write_text(made_of)

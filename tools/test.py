@@ -6,7 +6,10 @@ one that is installed. The first two are divided, and several runs go on at a ti
 Pythons they begin while this one's environment is still being made.
 
 ``check`` runs the checks alone, or those that are named after it: ``python3 tools/test.py check
-lint``. Any other arguments go to pytest, and then nothing else runs.
+lint``. ``--spark`` runs the tests of Spark alone, in an environment of their own, and needs Java
+17 or later; ``--spark=4.0`` does with another version of pyspark than the newest, and
+``--with-spark`` runs them beside all others. Any other arguments go to pytest, and then nothing
+else runs.
 """
 
 from __future__ import annotations
@@ -45,12 +48,20 @@ SHORT_PARTS = (
 )
 """What runs beside the others of the short ones; those that no part names run together."""
 LONG_PARTS = (("tests/acceptance",), ("tests/frameworks",))
+SPARK = ("-m", "pytest", "-q", "-o", "timeout=900", "-o", "faulthandler_timeout=890")
+"""Its tests are collected only where it is installed, which is 0.5 GB: in the extra sparktest.
+
+To start a JVM takes seconds, and minutes on a machine that is busy with other tests.
+"""
 
 
 def main(arguments: list[str]) -> int:
     """Run everything, or what the arguments ask for."""
-    if not arguments:
-        return _run_everything()
+    if arguments in ([], ["--with-spark"]):
+        return _run_everything(has_spark=bool(arguments))
+    option, _, version = arguments[0].partition("=")
+    if option == "--spark":
+        return _run("tests of Spark", _spark_tests(*arguments[1:], version=version))
     python = str(environment("dev"))
     if arguments[:1] != ["check"]:
         return _run("tests", [python, "-m", "pytest", *arguments])
@@ -62,7 +73,7 @@ def main(arguments: list[str]) -> int:
     return _run_all({name: checks[name] for name in arguments[1:] or checks})
 
 
-def _run_everything() -> int:
+def _run_everything(*, has_spark: bool) -> int:
     """Run the checks and the tests, several at a time; what each says is kept together."""
     jobs: dict[str, Future[int]] = {}
     others = _other_pythons()
@@ -73,6 +84,8 @@ def _run_everything() -> int:
                 name = f"Python {version}"
                 jobs[name] = pool.submit(_test_elsewhere, name, others[version])
 
+        if has_spark:  # first, as it takes long: its environment is 0.5 GB
+            jobs["Spark"] = pool.submit(_test_spark)
         begin_elsewhere(list(others)[:ELSEWHERE_AT_A_TIME])
         python = str(environment("dev"))
         coverage = [python, "-m", "coverage"]
@@ -110,6 +123,18 @@ def _check_beside(checks: dict[str, list[str]]) -> int:
 def _test_elsewhere(name: str, interpreter: str) -> int:
     python = str(environment("test", interpreter))
     return _run_beside(f"tests on {name}", [python, *ELSEWHERE])
+
+
+def _test_spark() -> int:
+    return _run_beside("tests of Spark", _spark_tests())
+
+
+def _spark_tests(*arguments: str, version: str = "") -> list[str]:
+    """Say how the tests of Spark are run; whatever else is given goes to pytest."""
+    python = environment("sparktest", held_to=f"pyspark=={version}.*" if version else "")
+    paths = [each for each in arguments if each.startswith("tests")] or ["tests/spark"]
+    others = [each for each in arguments if each not in paths]
+    return [str(python), *SPARK, *others, *paths]
 
 
 def _divided(

@@ -19,7 +19,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 REPOSITORY = "https://github.com/segops-durable/segops_durable"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / "pages").glob("*.md")}
 TESTS = "\n".join(
-    path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "frameworks").glob("*.py")
+    path.read_text(encoding="utf-8")
+    for directory in ("frameworks", "spark")
+    for path in (ROOT / "tests" / directory).glob("*.py")
 )
 
 
