@@ -53,6 +53,8 @@ SPARK = ("-m", "pytest", "-q", "-o", "timeout=900", "-o", "faulthandler_timeout=
 
 To start a JVM takes seconds, and minutes on a machine that is busy with other tests.
 """
+SPARK_PART = ("tests/spark/test_kills.py", "tests/spark/test_programs.py")
+"""Those that start JVMs of their own; beside them run the others, one of which only waits."""
 
 
 def main(arguments: list[str]) -> int:
@@ -61,7 +63,7 @@ def main(arguments: list[str]) -> int:
         return _run_everything(has_spark=bool(arguments))
     option, _, version = arguments[0].partition("=")
     if option == "--spark":
-        return _run("tests of Spark", _spark_tests(*arguments[1:], version=version))
+        return _test_spark(*arguments[1:], version=version)
     python = str(environment("dev"))
     if arguments[:1] != ["check"]:
         return _run("tests", [python, "-m", "pytest", *arguments])
@@ -125,16 +127,21 @@ def _test_elsewhere(name: str, interpreter: str) -> int:
     return _run_beside(f"tests on {name}", [python, *ELSEWHERE])
 
 
-def _test_spark() -> int:
-    return _run_beside("tests of Spark", _spark_tests())
-
-
-def _spark_tests(*arguments: str, version: str = "") -> list[str]:
-    """Say how the tests of Spark are run; whatever else is given goes to pytest."""
+def _test_spark(*arguments: str, version: str = "") -> int:
+    """Run the tests of Spark, in two parts beside each other; or what the arguments say."""
     python = environment("sparktest", held_to=f"pyspark=={version}.*" if version else "")
-    paths = [each for each in arguments if each.startswith("tests")] or ["tests/spark"]
-    others = [each for each in arguments if each not in paths]
-    return [str(python), *SPARK, *others, *paths]
+    command = [str(python), *SPARK]
+    if arguments:
+        has_paths = any(each.startswith("tests") for each in arguments)
+        paths = [] if has_paths else ["tests/spark"]
+        return _run("tests of Spark", [*command, *arguments, *paths])
+    rest = ["tests/spark", *(f"--ignore={path}" for path in SPARK_PART)]
+    parts = {
+        "tests of Spark, JVMs of their own": [*command, *SPARK_PART],
+        "tests of Spark, all others": [*command, *rest],
+    }
+    with ThreadPoolExecutor(len(parts)) as pool:
+        return max(pool.map(_run_beside, parts, parts.values()))
 
 
 def _divided(
