@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         DeliveryError,
         DroppedEventsError,
         ErasedTooLateError,
+        ExpiredEventsError,
         GateError,
         IdentityError,
         ImportStoppedError,
@@ -85,7 +86,8 @@ else:
             "segops_durable.errors": "BusyOutboxError ChangedFileError CheckpointConflictError "
             "ClosedError ConfigurationError CopiedOutboxError CredentialsError "
             "DamagedCheckpointError DamagedEventError DamagedOutboxError "
-            "DeliveryError DroppedEventsError ErasedTooLateError GateError IdentityError "
+            "DeliveryError DroppedEventsError ErasedTooLateError ExpiredEventsError GateError "
+            "IdentityError "
             "ImportStoppedError InvalidEventError KafkaGapError KafkaStoppedError KeyKindError "
             "MendedOutboxError NoThreadError NotSegOpsError PendingEventsError QueueFullError "
             "RateLimitedError RefusedError ReplacedOutboxError SegOpsError "
@@ -122,6 +124,7 @@ __all__ = [
     "ErasedTooLateError",
     "Event",
     "EventKind",
+    "ExpiredEventsError",
     "FieldMap",
     "FileOptions",
     "FlushResult",

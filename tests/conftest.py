@@ -101,6 +101,7 @@ def make_rig(queue_path: Path) -> Iterator[Callable[..., Rig]]:
                 api_url=chosen.api_url,
                 key_fingerprint=chosen.key_fingerprint,
                 clock=clock,
+                max_age=chosen.max_age,
             )
             users = users_of(chosen, outbox)
             intake = intake_of(chosen, outbox, users, clock)

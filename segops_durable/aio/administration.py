@@ -93,8 +93,8 @@ class AsyncAdministration(Opened):
         """Put dead letters back into the queue, to be sent again; in the order of their ids.
 
         Args:
-            ids: Which. Defaults to those that SegOps refused, or found too large, as in
-                `SegOpsClient.retry_dead_letters`.
+            ids: Which. Defaults to those that SegOps refused, or found too large, and those that
+                expired, as in `SegOpsClient.retry_dead_letters`.
 
         Returns:
             How many were put back; one that is damaged, or not there, is passed over.

@@ -69,6 +69,7 @@ class AsyncSegOpsClient(AsyncTracking, AsyncAdministration):
         max_queue_bytes: int | None = None,
         max_event_bytes: int = 262_144,
         overflow: Overflow = "raise",
+        max_age: float | None = None,
         overflow_timeout: float = 30.0,
         allow_network_filesystem: bool = False,
         lock_timeout: float = 5.0,

@@ -17,6 +17,7 @@ _METRICS = (
     ("accepted_events_total", "counter", "Events that SegOps has accepted.", "accepted_total"),
     ("dropped_events_total", "counter", "Events that gave way to new ones.", "dropped_total"),
     ("lost_events_total", "counter", "Events lost to a damaged disk.", "lost_total"),
+    ("expired_events_total", "counter", "Events that waited too long.", "expired_total"),
     (
         "learned_requests_per_minute",
         "gauge",

@@ -33,6 +33,7 @@ def how_it_stands(outbox: Outbox) -> dict[str, Any]:
         "accepted_total": counts.accepted_total,
         "dropped_total": counts.dropped_total,
         "lost_total": counts.lost_total,
+        "expired_total": counts.expired_total,
         "last_accepted_at": moment(counts.last_accepted_at),
         "requests_per_minute": _rate_of(outbox),
         "sender": _sender_of(outbox),

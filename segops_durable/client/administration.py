@@ -116,9 +116,10 @@ class Administration(Opened):
         """Put dead letters back into the queue, to be sent again; in the order of their ids.
 
         Args:
-            ids: Which. Defaults to those that SegOps refused, or found too large. Events that
-                SegOps may have accepted (`Cause.SKIPPED`) are put back only by name, as they
-                could be doubled; damaged ones never, as they were never tracked so.
+            ids: Which. Defaults to those that SegOps refused, or found too large, and those that
+                expired. Events that SegOps may have accepted (`Cause.SKIPPED`) are put back only
+                by name, as they could be doubled; damaged ones never, as they were never tracked
+                so.
 
         Returns:
             How many were put back; one that is damaged, or not there, is passed over.

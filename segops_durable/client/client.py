@@ -73,6 +73,7 @@ class SegOpsClient(Tracking, Administration):
         overflow: What `track` does when the outbox is full: ``raise`` a `QueueFullError`;
             ``block`` until there is room, for `overflow_timeout`; or ``drop_oldest``. Defaults
             to ``raise``.
+        max_age: Seconds that an event may wait to be sent. Defaults to None: no limit.
         overflow_timeout: Seconds that ``block`` waits, before it raises. Defaults to 30.
         allow_network_filesystem: Allow the outbox on a network file system, whose locks may
             not hold. Defaults to False.
@@ -120,6 +121,7 @@ class SegOpsClient(Tracking, Administration):
         max_queue_bytes: int | None = None,
         max_event_bytes: int = 262_144,
         overflow: Overflow = "raise",
+        max_age: float | None = None,
         overflow_timeout: float = 30.0,
         allow_network_filesystem: bool = False,
         lock_timeout: float = 5.0,

@@ -87,6 +87,16 @@ SECONDS = Kind(
 SECONDS_ABOVE_0 = Kind(
     check=lambda name, value: check_seconds(name, value, zero=False), read=float, unit="seconds"
 )
+
+
+def _check_some_seconds(name: str, value: object) -> None:
+    if value is not None:
+        check_seconds(name, value, zero=False)
+
+
+SOME_SECONDS_ABOVE_0 = Kind(check=_check_some_seconds, read=float, unit="seconds")
+"""None is a value, too."""
+
 CALLABLE = Kind(check=check_callable)
 PLAIN_CALLABLE = Kind(check=check_plain_callable)
 OBJECT = Kind(check=nothing_to_check)

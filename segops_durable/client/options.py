@@ -16,6 +16,7 @@ from segops_durable.client.option_kinds import (
     PLAIN_CALLABLE,
     SECONDS,
     SECONDS_ABOVE_0,
+    SOME_SECONDS_ABOVE_0,
     URL,
     kind_of,
     number_of,
@@ -99,6 +100,11 @@ class Options:
         overflow: What `track` does when the outbox is full: ``raise`` a `QueueFullError`;
             ``block`` until there is room, for `overflow_timeout`; or ``drop_oldest``. What is
             dropped is counted and reported, and never a batch in flight. Defaults to ``raise``.
+        max_age: Seconds that an event may wait to be sent. What is older goes to the dead letters
+            (`Cause.EXPIRED`), is counted and told of (`ExpiredEventsError`), and can be put back,
+            from when on its age counts anew. By the time since the boot where that tells, and not
+            where the clock cannot be right; never of a batch that may have been sent. The option
+            of the process that sends counts. Defaults to None: no limit.
         overflow_timeout: Seconds that ``block`` waits, before it raises. Defaults to 30.
         allow_network_filesystem: Allow the outbox on a network file system, whose locks may
             not hold. Defaults to False.
@@ -172,6 +178,7 @@ class Options:
     overflow: Overflow = field(
         default="raise", metadata={"kind": one_of("raise", "block", "drop_oldest")}
     )
+    max_age: float | None = field(default=None, metadata={"kind": SOME_SECONDS_ABOVE_0})
     overflow_timeout: float = field(default=30.0, metadata={"kind": SECONDS})
     allow_network_filesystem: bool = field(default=False, metadata={"kind": FLAG})
     lock_timeout: float = field(default=LOCK_TIMEOUT, metadata={"kind": SECONDS_ABOVE_0})

@@ -40,6 +40,7 @@ def stats_of(outbox: Outbox, delivery: Delivery, clock: Clock, *, screened_out: 
         accepted_total=counts.accepted_total,
         dropped_total=counts.dropped_total,
         lost_total=counts.lost_total,
+        expired_total=counts.expired_total,
         state=delivery.flushing.state,
         retry_at=datetime.fromtimestamp(clock.time() + turn_in, timezone.utc)
         if turn_in

@@ -47,6 +47,7 @@ def open_outbox(options: Options, path: Path, clock: Clock, uuid: str | None = N
             options.max_queue_bytes,
             drops_oldest=options.overflow == "drop_oldest",
         ),
+        max_age=options.max_age,
         allow_network_filesystem=options.allow_network_filesystem,
         lock_timeout=options.lock_timeout,
         clock=clock,

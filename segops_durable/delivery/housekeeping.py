@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from segops_durable.errors import DroppedEventsError, SegOpsError
+from segops_durable.errors import DroppedEventsError, ExpiredEventsError, SegOpsError
 
 if TYPE_CHECKING:
     from segops_durable.delivery.reporting import Reporter
@@ -25,6 +25,7 @@ class Housekeeping:
         self._report = report
         self._erasure = outbox.erasure.newest()
         self._dropped = outbox.waiting.dropped_total()
+        self._expired = outbox.waiting.expired_total()
 
     def before_round(self) -> None:
         """Notice a file that vanished or was replaced, and a person that was erased.
@@ -38,7 +39,7 @@ class Housekeeping:
             self._report.forget()
 
     def after_round(self, *, is_idle: bool) -> None:
-        """Tell of incidents, and of events that gave way; tidy up when nothing is left.
+        """Tell of incidents, and of events that gave way or expired; tidy up when nothing is left.
 
         Raises:
             StorageError: The outbox cannot be read or written.
@@ -46,6 +47,7 @@ class Housekeeping:
         if is_idle:
             self._outbox.tidy()
         self.tell()
+        self._tell_of_expired()
         total = self._outbox.waiting.dropped_total()
         dropped, self._dropped = total - self._dropped, total
         if dropped > 0:
@@ -54,6 +56,18 @@ class Housekeeping:
                     f"the outbox was full: the {dropped} oldest events gave way",
                     dropped=dropped,
                     hint="Raise max_queue_events or max_queue_bytes, or let overflow raise",
+                )
+            )
+
+    def _tell_of_expired(self) -> None:
+        total = self._outbox.waiting.expired_total()
+        expired, self._expired = total - self._expired, total
+        if expired > 0:
+            self._report(
+                ExpiredEventsError(
+                    f"{expired} events have waited longer than max_age; they are dead letters",
+                    expired=expired,
+                    hint="`segops-durable dead retry` puts them back; their age counts anew then",
                 )
             )
 

@@ -103,7 +103,7 @@ class Overlap:
                     return True
                 waiting.append(self._settling.take(take))
             each = waiting.popleft()
-            self._settling.tell_damaged(each)
+            self._settling.note_found(each)
             if self._place.must_end:
                 for left in (each, *waiting):
                     if left.batch is not None:

@@ -166,6 +166,7 @@ class Sender:
                 self._pause.reset()
                 self._agenda.hasten()
             self._settling.pay()
+            self._settling.expire(lambda: self.place.must_end)
             if self._pause.is_ordered:
                 return False
             up_to = self._outbox.waiting.newest_id()
@@ -218,7 +219,7 @@ class Sender:
                 self._end()
             return
         while taken is not None and not self.place.must_end:
-            self._settling.tell_damaged(taken)
+            self._settling.note_found(taken)
             if taken.batch is not None:
                 retries = self.depart(taken.batch)
                 meanwhile = partial(self._settling.read_ahead, taken.batch)

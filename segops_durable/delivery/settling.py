@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from segops_durable.api import Meaning
 from segops_durable.delivery.decisions import Fate, given_back
 from segops_durable.delivery.outcome import damaged_events, erased_too_late
-from segops_durable.errors import SegOpsError
+from segops_durable.errors import SegOpsError, StorageError
 from segops_durable.outbox import Taken
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Settling:
         report: Callable[[SegOpsError], None],
     ) -> None:
         self._batches = outbox.batches
+        self._expiry = outbox.expiry
         self._lock = outbox.sender_lock
         self._agenda = agenda
         self._arrivals = arrivals
@@ -55,10 +56,26 @@ class Settling:
         """Whether something was answered for, and could not be removed."""
         return bool(self._owed)
 
-    def tell_damaged(self, taken: Taken) -> None:
-        """Tell of what was found damaged."""
+    def note_found(self, taken: Taken) -> None:
+        """Tell of what was found damaged; look on where all that was looked at had expired."""
         if taken.damaged:
             self._report(damaged_events(taken.damaged))
+        if taken.expired and taken.batch is None:
+            self._agenda.turns.begin()
+
+    def expire(self, is_over: Callable[[], bool]) -> None:
+        """Have what has waited too long go, before anything is sent.
+
+        A disk that fails here is told of, and keeps nothing from being sent.
+
+        Args:
+            is_over: Whether this process is to send no more.
+        """
+        try:
+            while self._expiry.sweep(self._agenda.unsent) and not is_over():
+                pass
+        except StorageError as error:
+            self._report(error)
 
     def take(self, take: Take | None) -> Taken:
         """Take a batch, if one is wanted."""

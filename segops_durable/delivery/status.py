@@ -79,6 +79,7 @@ class Stats:
         accepted_total: Events that SegOps has accepted from this outbox, ever.
         dropped_total: Events that gave way to new ones in this outbox, ever.
         lost_total: Events that a damaged disk has taken from it, as far as is known, ever.
+        expired_total: Events that waited longer than `max_age`, ever; they are dead letters.
         state: What the flusher is doing.
         retry_at: When what failed is tried again by itself, a request that waits for its turn
             has it, or `may_send` is asked again, UTC; None if nothing failed, and none waits.
@@ -101,6 +102,7 @@ class Stats:
     accepted_total: int
     dropped_total: int
     lost_total: int
+    expired_total: int
     state: State
     retry_at: datetime | None
     last_error: SegOpsError | None

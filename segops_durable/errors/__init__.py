@@ -22,6 +22,7 @@
     │   └── KafkaGapError                   messages were deleted unread, or the topic is another
     ├── PendingEventsError                  raised by FlushResult.raise_for_pending()
     ├── DroppedEventsError                  reported: the oldest events gave way to new ones
+    ├── ExpiredEventsError                  reported: events waited longer than max_age
     └── DeliveryError                       reported to on_error, never raised by track()
         ├── UnreachableError                no connection, a timeout, or a 5xx
         ├── NotSegOpsError                  something else answered: a captive portal, a proxy
@@ -84,6 +85,7 @@ from segops_durable.errors.storage import (
     DamagedCheckpointError,
     DamagedOutboxError,
     DroppedEventsError,
+    ExpiredEventsError,
     MendedOutboxError,
     QueueFullError,
     ReplacedOutboxError,
@@ -105,6 +107,7 @@ __all__ = [
     "DeliveryError",
     "DroppedEventsError",
     "ErasedTooLateError",
+    "ExpiredEventsError",
     "GateError",
     "IdentityError",
     "ImportStoppedError",

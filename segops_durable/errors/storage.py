@@ -144,3 +144,15 @@ class DroppedEventsError(SegOpsError):
     def __init__(self, message: str, *, dropped: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.dropped = dropped
+
+
+class ExpiredEventsError(SegOpsError):
+    """Events waited longer than the option `max_age` says; they went to the dead letters, unsent.
+
+    Attributes:
+        expired: How many, since this was last reported.
+    """
+
+    def __init__(self, message: str, *, expired: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.expired = expired

@@ -63,6 +63,8 @@ _COUNTERS: tuple[tuple[str, str, Callable[[Stats], Found]], ...] = (
      lambda stats: _one(stats.dropped_total)),
     ("segops.outbox.lost", "Events that a damaged disk has taken from the outbox, ever.",
      lambda stats: _one(stats.lost_total)),
+    ("segops.outbox.expired", "Events that waited longer than max_age in the outbox, ever.",
+     lambda stats: _one(stats.expired_total)),
     ("segops.outbox.screened_out", "Events that before_store has dropped, by this client.",
      lambda stats: _one(stats.screened_out)),
 )  # fmt: skip

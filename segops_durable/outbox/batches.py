@@ -5,8 +5,7 @@ it. So after a crash at any instant exactly one batch an identity may be sent ag
 is the same bytes under the same key. The key names the outbox, the rows and what is in them:
 one key never stands for two bodies, whatever becomes of ids and files.
 
-Before it is written down, the times of its events are corrected, if the clock has been set
-since they were tracked. After that nothing changes them, whatever becomes of the clock.
+Which batch is taken `taking` says.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from segops_durable.outbox.ahead import read_ahead
 from segops_durable.outbox.findability import check_index, nobodys, rows_of
-from segops_durable.outbox.gathering import free_rows, is_worth_taking, rows_from
+from segops_durable.outbox.gathering import is_worth_taking
 from segops_durable.outbox.records.batch import (
     Batch,
     Settlement,
@@ -24,15 +22,14 @@ from segops_durable.outbox.records.batch import (
     Taken,
     body_of,
     digest_of,
-    is_key_of,
 )
 from segops_durable.outbox.records.burial import bury
 from segops_durable.outbox.records.columns import damaged_among
-from segops_durable.outbox.records.marks import assign, first_mark, mark, unmark
+from segops_durable.outbox.records.marks import assign, mark, unmark
 from segops_durable.outbox.records.tally import standing
-from segops_durable.outbox.records.walking import PAGE_ROWS, out_of_order
+from segops_durable.outbox.records.walking import PAGE_ROWS
 from segops_durable.outbox.removal import bury_damaged, delete_rows, still_there
-from segops_durable.outbox.retiming import is_any_wrong, set_right
+from segops_durable.outbox.taking import Taking, key_of
 from segops_durable.outbox.wholeness import Wholeness
 from segops_durable.system.clock import PLAUSIBLE
 
@@ -40,8 +37,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
 
-    from segops_durable.outbox.ahead import Ahead
     from segops_durable.outbox.caps import Caps
+    from segops_durable.outbox.expiry import Expiry
     from segops_durable.outbox.owner import Owner
     from segops_durable.outbox.records.rows import Row
     from segops_durable.outbox.store.store import Store
@@ -56,15 +53,18 @@ class Batches:
         owner: Has the outbox's UUID, the first part of every ``Idempotency-Key``.
         caps: What the outbox may hold; a batch in flight never gives way.
         clock: Tells whether a clock was set since an event was tracked.
+        expiry: What is too old to be sent.
     """
 
-    def __init__(self, store: Store, owner: Owner, caps: Caps, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, owner: Owner, caps: Caps, clock: Clock, expiry: Expiry
+    ) -> None:
         self._store = store
         self._caps = caps
         self._owner = owner
         self._clock = clock
         self._wholeness = Wholeness(store)
-        self._ahead: Ahead | None = None
+        self._taking = Taking(lambda: owner.uuid, clock, expiry)
 
     def sift(self, identity: str) -> int:
         """Bury the damaged among an identity's oldest rows, which nobody takes; say how many.
@@ -96,8 +96,7 @@ class Batches:
         Raises:
             StorageError: The disk fails.
         """
-        boot = self._clock.moment().boot
-        self._ahead = self._store.look(lambda reader: read_ahead(reader, take, boot))
+        self._store.look(lambda reader: self._taking.read_ahead(reader, take))
 
     def settle(self, settlement: Settlement, then: Take | None) -> Taken:
         """Remove an answered batch and mark the next, if one is wanted, in one transaction.
@@ -202,7 +201,11 @@ class Batches:
             # a mark is ids and a count. Rows may have been erased since, or be others' in a file
             # that took its place: a mark of those would have others sent under this key
             halves = [
-                Batch(tuple(part), self._key(part, digest_of(body_of(part))), batch.assigned)
+                Batch(
+                    tuple(part),
+                    key_of(self._owner.uuid, part, digest_of(body_of(part))),
+                    batch.assigned,
+                )
                 for part in parts
                 if part
             ]
@@ -216,73 +219,7 @@ class Batches:
         return Taken(None) if take is None else self._next(writer, take)
 
     def _next(self, writer: sqlite3.Connection, take: Take) -> Taken:
-        """Find the next batch whose rows are all intact; bury the damaged on the way."""
-        buried = 0
-        while rows := nobodys(writer):
-            buried += bury_damaged(writer, rows)
-        while True:
-            batch = self._marked(writer, take)
-            if batch is not None and batch.is_new and self._is_outdated(writer, batch, take):
-                unmark(writer, batch.key)
-                batch = None
-            if batch is None and (batch := self._from_ahead(writer, take)) is not None:
-                break
-            rows = free_rows(writer, take) if batch is None else batch.rows
-            damaged = damaged_among(rows)
-            if not damaged:
-                break
-            if batch is not None:
-                unmark(writer, batch.key)
-            buried += bury_damaged(writer, damaged)
-        if batch is None and rows:
-            batch = self._make(writer, rows)
-        if batch is not None:
-            self._wholeness.note_taken(batch)
-        return Taken(batch, buried)
-
-    def _marked(self, writer: sqlite3.Connection, take: Take) -> Batch | None:
-        """Read the batch that is in flight; one that lost rows is no longer that batch."""
-        while found := first_mark(writer, take.identity, take.aside):
-            tail = " AND _id BETWEEN ? AND ? ORDER BY _id"
-            rows = rows_of(writer, take.identity, tail, found.first_id, found.last_id)
-            body = body_of(rows)
-            if len(rows) == found.row_count and is_key_of(found.key, body):
-                is_new = found.key in take.unsent
-                return Batch(rows, found.key, found.assigned, is_new, body)
-            if not unmark(writer, found.key):
-                raise out_of_order()  # it would be found again, for ever
-        return None
-
-    def _is_outdated(self, writer: sqlite3.Connection, batch: Batch, take: Take) -> bool:
-        """Whether a batch that has not left would be another one if it were made now."""
-        now = self._clock.moment()
-        if is_any_wrong(batch.rows, now):
-            return True
-        small_up_to = max(take.small_up_to, batch.last_id)
-        rows = rows_from(writer, batch.first_id, replace(take, small_up_to=small_up_to))
-        return len(rows) != len(batch.rows)
-
-    def _from_ahead(self, writer: sqlite3.Connection, take: Take) -> Batch | None:
-        """Mark what was read ahead, if that is what would be read now."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is None or not ahead.is_next(writer, take, self._clock.moment()):
-            return None
-        return self._mark(writer, ahead.rows, ahead.body, ahead.digest)
-
-    def _make(self, writer: sqlite3.Connection, rows: Sequence[Row]) -> Batch:
-        """Write down a new batch, with the times of its events as they are known now."""
-        now = self._clock.moment()
-        rows = set_right(writer, rows, now)
-        body = body_of(rows)
-        return self._mark(writer, rows, body, digest_of(body))
-
-    def _mark(
-        self, writer: sqlite3.Connection, rows: Sequence[Row], body: bytes, digest: str
-    ) -> Batch:
-        batch = Batch(rows, self._key(rows, digest), is_new=True, body=body)
-        mark(writer, batch)
-        return batch
-
-    def _key(self, rows: Sequence[Row], digest: str) -> str:
-        """Name the batch by its rows and their bytes."""
-        return f"{self._owner.uuid}-{rows[0].id}-{rows[-1].id}-{len(rows)}-{digest}"
+        taken = self._taking.next(writer, take)
+        if taken.batch is not None:
+            self._wholeness.note_taken(taken.batch)
+        return taken

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from segops_durable.errors import ConfigurationError, DamagedEventError
 from segops_durable.errors.plain_text import shown
 from segops_durable.outbox.records.letters import Cause, DeadLetter, letter_from_record
+from segops_durable.outbox.records.retried import note_retried
 from segops_durable.outbox.records.rows import new_row
 from segops_durable.outbox.records.schema import INSERT_ROW, LETTERS, SELECT_LETTERS
 from segops_durable.outbox.records.seals import is_sealed
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
     from segops_durable.errors import SegOpsError
     from segops_durable.outbox.store.store import Store
+    from segops_durable.system.clock import Clock
 
 _MOST_NAMED = 20
-_UNDELIVERED = {Cause.REFUSED.value, Cause.TOO_LARGE.value}
+_UNDELIVERED = {Cause.REFUSED.value, Cause.TOO_LARGE.value, Cause.EXPIRED.value}
 
 _READ = page_sql(SELECT_LETTERS)
 _SELECT = f"{SELECT_LETTERS} WHERE _id = ?"
@@ -35,11 +37,13 @@ class DeadLetters:
 
     Args:
         store: The open outbox file.
+        clock: When letters are put back.
         tell: Called once for each letter that turns out not to be what was written.
     """
 
-    def __init__(self, store: Store, tell: Callable[[SegOpsError], None]) -> None:
+    def __init__(self, store: Store, clock: Clock, tell: Callable[[SegOpsError], None]) -> None:
         self._store = store
+        self._clock = clock
         self._tell = tell
         self._told: set[int] = set()
 
@@ -51,7 +55,7 @@ class DeadLetters:
                 yield letter_from_record(number, record)
 
     def retry(self, ids: Iterable[int] | None = None) -> int:
-        """Put letters back at the end of the queue; return how many.
+        """Put letters back at the end of the queue, where their age counts anew; return how many.
 
         One that is not what was stored stays: neither its bytes nor its user can be believed.
 
@@ -80,7 +84,9 @@ class DeadLetters:
             page = read_page(writer, _READ, start)
             chosen = [each for each in page if _cause(each) in _UNDELIVERED]
             self._tell_of_damaged(page)
-            return _put_back(writer, chosen), page[-1][0] + 1 if page else None
+            return _put_back(writer, chosen, self._clock.moment()), page[-1][
+                0
+            ] + 1 if page else None
 
         following: int | None = start
         while following is not None and following <= MOST_ID:
@@ -91,7 +97,7 @@ class DeadLetters:
 
     def _put_back(self, writer: sqlite3.Connection, letters: list[Any]) -> int:
         self._tell_of_damaged(letters)
-        return _put_back(writer, letters)
+        return _put_back(writer, letters, self._clock.moment())
 
     def _tell_of_damaged(self, letters: list[Any]) -> None:
         """Tell of letters that the disk has altered: in a list of many nobody would see them."""
@@ -124,14 +130,19 @@ class DeadLetters:
         return count
 
 
-def _put_back(writer: sqlite3.Connection, letters: list[Any]) -> int:
-    """Move letters, as they were read in this transaction, to the end of the queue."""
+def _put_back(writer: sqlite3.Connection, letters: list[Any], now: Moment) -> int:
+    """Move letters, as they were read in this transaction, to the end of the queue.
+
+    From now on their age counts: else what is too old would come back at once.
+    """
     whole = [each for each in letters if _cause(each) not in {None, Cause.DAMAGED.value}]
     rows = [
         new_row(data, Moment(tracked_at), identity)
         for _number, _row_id, data, identity, tracked_at, *_ in whole
     ]
-    writer.executemany(INSERT_ROW, rows)
+    if rows:
+        writer.executemany(INSERT_ROW, rows)
+        note_retried(writer, len(rows), now)
     return _remove(writer, whole)
 
 

@@ -6,10 +6,11 @@ What it promises:
    ``durability="full"`` a power cut at any instant. If it raises, their fate is unknown,
    and never silently so.
 2. A row leaves for five reasons only: SegOps accepted it; it goes to the dead letters in the
-   same transaction, because SegOps refused it for good or because it is not what was stored;
-   a cap that the user set makes the oldest give way, which is counted; the user has
-   everything of a person erased; or has it carried to another outbox (`adopt`,
-   ``export --remove``). Nothing leaves the dead letters but by the user's word.
+   same transaction, because SegOps refused it for good, because it is not what was stored, or
+   because it has waited for longer than the user wants it sent; a cap that the user set makes
+   the oldest give way, which is counted; the user has everything of a person erased; or has it
+   carried to another outbox (`adopt`, ``export --remove``). Nothing leaves the dead letters but
+   by the user's word.
 3. What is sent is what was stored, byte for byte, in batches that are written down before
    they are sent: a crash re-sends the batch that was in flight, unchanged, with its key. A
    batch that is refused as a whole is halved, on disk. Only the time of an event that did
@@ -38,6 +39,7 @@ from segops_durable.outbox.commit import GroupCommit
 from segops_durable.outbox.dead_letters import DeadLetters
 from segops_durable.outbox.disk.files import refuse_network_filesystem
 from segops_durable.outbox.erasure import Erasure
+from segops_durable.outbox.expiry import Expiry
 from segops_durable.outbox.owner import Binding, Owner
 from segops_durable.outbox.records.notes import read_note, write_note
 from segops_durable.outbox.records.order import Left, Order, order_as_text, order_of
@@ -70,6 +72,7 @@ class Outbox:
         key_fingerprint: A hash of the API key, to notice that it was rotated.
         durability: ``full`` (power cuts) or ``normal`` (kills). Defaults to ``full``.
         caps: What it may hold. Defaults to no limit.
+        max_age: Seconds that an event may wait to be sent. Defaults to None: any time.
         allow_network_filesystem: Open the file wherever it is. Defaults to False.
         lock_timeout: Seconds to wait for a process that holds the file and does nothing.
         clock: The time. Defaults to the machine's.
@@ -82,6 +85,7 @@ class Outbox:
         commit: Stores events.
         owner: Whose it is, and who it is.
         sender_lock: Held by the one process that sends.
+        expiry: Has go to the dead letters what has waited too long.
         batches: What is on its way out.
         waiting: What waits: how much, and whose.
         dead_letters: What is not sent any more.
@@ -103,6 +107,7 @@ class Outbox:
         key_fingerprint: str,
         durability: Durability = "full",
         caps: Caps = NO_CAPS,
+        max_age: float | None = None,
         allow_network_filesystem: bool = False,
         lock_timeout: float = LOCK_TIMEOUT,
         clock: Clock | None = None,
@@ -120,9 +125,10 @@ class Outbox:
         self.commit: GroupCommit = GroupCommit(store, caps, clock)
         self.owner: Owner = Owner(store, self._binding)
         self.sender_lock: SenderLock = SenderLock(path)
-        self.batches: Batches = Batches(store, self.owner, caps, clock)
+        self.expiry: Expiry = Expiry(store, clock, max_age)
+        self.batches: Batches = Batches(store, self.owner, caps, clock, self.expiry)
         self.waiting: Waiting = Waiting(store, clock)
-        self.dead_letters: DeadLetters = DeadLetters(store, self.tell)
+        self.dead_letters: DeadLetters = DeadLetters(store, clock, self.tell)
         self.skipped: SkippedBatches = SkippedBatches(store)
         self.checkpoints: Checkpoints = Checkpoints(store)
         self.erasure: Erasure = Erasure(store)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.disk.files import size_on_disk
+from segops_durable.outbox.expiry import expired_total
 from segops_durable.outbox.findability import BY_INDEX, FIRST
 from segops_durable.outbox.records.rows import Row, safe_moment
 from segops_durable.outbox.records.schema import LETTERS, QUEUE, SELECT_ROWS
@@ -52,6 +53,7 @@ class Counts:
         accepted_total: Events that SegOps has accepted, ever.
         dropped_total: Events that gave way to new ones, ever.
         lost_total: Events that a damaged file has lost, as far as it is known, ever.
+        expired_total: Events that waited longer than `max_age`, ever.
         last_id: The newest id ever given to a row.
         oldest_at: Unix time in seconds of the oldest waiting event; None if none waits.
         last_accepted_at: Unix time in seconds of the last acceptance; None if none yet.
@@ -63,6 +65,7 @@ class Counts:
     accepted_total: int
     dropped_total: int
     lost_total: int
+    expired_total: int
     last_id: int
     oldest_at: float | None
     last_accepted_at: float | None
@@ -85,7 +88,7 @@ class Waiting:
 
     def counts(self) -> Counts:
         """Say how the outbox stands; the cost grows with the dead letters, not with what waits."""
-        stand, dead, oldest = self._store.look(_look)
+        stand, dead, oldest, expired = self._store.look(_look)
         tally = stand.tally
         return Counts(
             pending=stand.pending,
@@ -93,6 +96,7 @@ class Waiting:
             accepted_total=tally.accepted,
             dropped_total=tally.dropped,
             lost_total=tally.lost,
+            expired_total=expired,
             last_id=stand.last_id,
             oldest_at=None if oldest is None else self._shown_now(oldest),
             last_accepted_at=tally.last_accepted_at,
@@ -102,6 +106,10 @@ class Waiting:
     def dropped_total(self) -> int:
         """Events that gave way to new ones, ever; the cost does not grow."""
         return self._store.look(standing).tally.dropped
+
+    def expired_total(self) -> int:
+        """Events that waited longer than `max_age`, ever; the cost does not grow."""
+        return self._store.look(expired_total)
 
     def count_of(self, identities: Sequence[str]) -> dict[str, int]:
         """How many events of each of these identities wait; the cost grows with the answer."""
@@ -180,8 +188,9 @@ class Waiting:
         return then.wall if now is None else now
 
 
-def _look(connection: sqlite3.Connection) -> tuple[Standing, int, Moment | None]:
-    """Read the counters, how many dead letters there are, and when the oldest row is of."""
+def _look(connection: sqlite3.Connection) -> tuple[Standing, int, Moment | None, int]:
+    """Read the counters, the count of dead letters, when the oldest row is of, and what expired."""
     oldest = connection.execute(_OLDEST).fetchone()
     dead = connection.execute(f"SELECT count(*) FROM {LETTERS}").fetchone()[0]
-    return standing(connection), dead, None if oldest is None else safe_moment(*oldest)
+    moment = None if oldest is None else safe_moment(*oldest)
+    return standing(connection), dead, moment, expired_total(connection)

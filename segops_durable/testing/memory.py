@@ -155,6 +155,7 @@ class MemoryOutbox:
                 accepted_total=self._accepted,
                 dropped_total=self._dropped,
                 lost_total=0,
+                expired_total=0,
                 last_id=len(self._rows),
                 oldest_at=waiting[0].tracked_at if waiting else None,
                 last_accepted_at=self._accepted_at,

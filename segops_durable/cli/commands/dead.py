@@ -89,8 +89,8 @@ def show(number: int, config_file: str | None, **given: Any) -> None:
 def retry(ids: tuple[int, ...], config_file: str | None, **given: Any) -> None:
     """Put dead letters back into the queue, to be sent again.
 
-    Without IDs, those that SegOps refused or found too large. Others may have been accepted, and
-    are put back only by their ids; damaged ones never are.
+    Without IDs, those that SegOps refused or found too large, and those that expired. Others may
+    have been accepted, and are put back only by their ids; damaged ones never are.
 
     \b
     Example:

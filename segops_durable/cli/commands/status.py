@@ -97,6 +97,7 @@ def _pairs(found: dict[str, Any]) -> dict[str, str]:
         "accepted, ever": f"{found['accepted_total']:,}",
         "dropped, ever": f"{found['dropped_total']:,}",
         "lost to damage, ever": f"{found['lost_total']:,}",
+        "expired, ever": f"{found['expired_total']:,}",
         "last accepted": found["last_accepted_at"] or "never",
         "sent by": "nobody now" if sender is None else f"process {sender.get('pid', 'unknown')}",
         "state": "no client runs" if sender is None else sender.get("state", "starting"),

@@ -139,8 +139,11 @@ class Taken:
         batch: The batch to send now; it is marked in flight, on disk.
         damaged: Rows whose checksum failed; they are in the dead letters.
         made: The keys of the batches that the last one was divided into.
+        expired: Rows that were too old to be sent; they are in the dead letters. Where there is
+            no batch, more may be behind them.
     """
 
     batch: Batch | None
     damaged: int = 0
     made: tuple[str, ...] = ()
+    expired: int = 0

@@ -22,6 +22,7 @@ class Cause(str, Enum):
     REFUSED = "refused"  # SegOps refused it, and nothing but it
     TOO_LARGE = "too_large"  # alone in a request, it was too large
     SKIPPED = "skipped"  # one of a batch of which SegOps skipped some: perhaps accepted
+    EXPIRED = "expired"  # it waited longer than `max_age`; in no request that may have arrived
     DAMAGED = "damaged"  # its bytes are not those that were stored
 
 

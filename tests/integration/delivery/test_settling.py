@@ -155,7 +155,7 @@ def test_a_batch_that_left_stays_as_it_was_though_it_could_not_leave_at_first(
 
 def ahead(rig: Rig) -> list[int]:
     """The numbers of what was read ahead."""
-    found = rig.outbox.batches._ahead
+    found = rig.outbox.batches._taking._ahead
     return [] if found is None else [json.loads(row.data)["payload"]["n"] for row in found.rows]
 
 

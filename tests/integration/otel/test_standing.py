@@ -28,6 +28,7 @@ OF_STATS = {
     "accepted_total": "segops.outbox.accepted",
     "dropped_total": "segops.outbox.dropped",
     "lost_total": "segops.outbox.lost",
+    "expired_total": "segops.outbox.expired",
     "state": "segops.sender.state",
     "retry_at": "segops.sender.retry.delay",
     "last_error": "segops.sender.last_error",

@@ -28,7 +28,7 @@ def named(user: str, count: int, first: int = 0) -> list[bytes]:
 
 def read_ahead(outbox: Outbox, what: Take = NEXT) -> Ahead:
     outbox.batches.read_ahead(what)
-    ahead = outbox.batches._ahead
+    ahead = outbox.batches._taking._ahead
     assert ahead is not None
     return ahead
 
@@ -51,7 +51,7 @@ def test_what_was_read_ahead_is_taken_as_it_would_be_without(
             ahead = read_ahead(outbox) if is_ahead else None
             batch = settled(outbox, batch)
             assert ahead is None or batch.body is ahead.body
-            assert outbox.batches._ahead is None
+            assert outbox.batches._taking._ahead is None
             found.append(batch)
         bodies.append([each.body for each in found])
         ends.append([each.key.removeprefix(outbox.owner.uuid) for each in found])
@@ -121,7 +121,7 @@ def test_a_damaged_row_is_not_read_ahead_and_is_buried_when_it_is_taken(
     batch = take(outbox, limit=5)
     spoil(queue_path, "UPDATE queue_outbox SET data = x'7b7d' WHERE _id = 8")
     outbox.batches.read_ahead(NEXT)
-    assert outbox.batches._ahead is None
+    assert outbox.batches._taking._ahead is None
     taken = outbox.batches.settle(Settlement(batch, 5), NEXT)
     assert taken.damaged == 1
     assert taken.batch is not None

@@ -26,6 +26,7 @@ from segops_durable.outbox.records.schema import (
     SELECT,
     UPGRADES,
 )
+from support.clock import MovableClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,12 +130,22 @@ def test_the_settings_are_those_that_are_named(tmp_path: Path, durability: str) 
 def test_each_note_is_named(tmp_path: Path) -> None:
     named = {name for name, _ in rows_below("### `meta`", "Name")}
     said: list[str] = []
+    clock = MovableClock()
     outboxes = [
-        Outbox(tmp_path / name, api_url="https://a.example", key_fingerprint="k")
+        Outbox(
+            tmp_path / name,
+            api_url="https://a.example",
+            key_fingerprint="k",
+            clock=clock,
+            max_age=3600.0,
+        )
         for name in ("outbox.db", "other.db")
     ]
     outbox, other = outboxes
     outbox.commit.append([EVENT], "user:u")
+    clock.move(7200.0)
+    outbox.expiry.sweep(())
+    outbox.dead_letters.retry()
     outbox.keep_order(600.0, 30.0)
     outbox.erasure.forget("u")
     other.commit.append([EVENT])

@@ -118,6 +118,6 @@ def test_watch_shows_the_status_again_and_again(commands: Commands) -> None:
         command, env={**os.environ, **commands.env}, stdout=subprocess.PIPE, text=True
     ) as watching:
         assert watching.stdout is not None
-        shown = [line for line, _ in zip(watching.stdout, range(17), strict=False)]
+        shown = [line for line, _ in zip(watching.stdout, range(20), strict=False)]
         watching.kill()
     assert len([line for line in shown if line.startswith("waiting")]) == 2
