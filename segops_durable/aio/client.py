@@ -60,6 +60,7 @@ class AsyncSegOpsClient(AsyncTracking, AsyncAdministration):
         batch: bool = True,
         batch_size: int = 20,
         catch_up_batch_size: int | None = None,
+        newest_share: float = 0.0,
         flush_interval: float = 5.0,
         on_error: Callable[[SegOpsError], object] | None = None,
         timeout: float = 10.0,

@@ -97,6 +97,13 @@ def check_seconds(name: str, value: object, *, zero: bool) -> None:
     refuse(name, f"must be a {'' if zero else 'positive '}number of seconds", value)
 
 
+def check_share(name: str, value: object) -> None:
+    """Refuse what is no part of a whole: 0, or more, and less than 1."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < 1:  # type: ignore[operator]  # is_number says so
+        refuse(name, "must be a number from 0 to less than 1", value)
+
+
 def check_one_of(name: str, value: object, values: tuple[str, ...]) -> None:
     """Refuse what is none of some words."""
     if value not in values:

@@ -57,6 +57,8 @@ class SegOpsClient(Tracking, Administration):
         catch_up_batch_size: Events in a request where more than `batch_size` wait, 1 to 500, and
             not less than `batch_size`: a backlog leaves in so many fewer requests. Defaults to
             None: `batch_size`.
+        newest_share: Of the batches that are sent while a backlog waits, the share that is made of
+            the newest events, 0 to less than 1: 0.2 is every fifth. Defaults to 0.
         flush_interval: Seconds between two looks at the outbox. Defaults to 5.
         on_error: Called with each `SegOpsError` that delivery meets, on the flusher's thread.
             Defaults to the logger ``segops_durable``, with one line an hour for each kind of
@@ -112,6 +114,7 @@ class SegOpsClient(Tracking, Administration):
         batch: bool = True,
         batch_size: int = 20,
         catch_up_batch_size: int | None = None,
+        newest_share: float = 0.0,
         flush_interval: float = 5.0,
         on_error: Callable[[SegOpsError], object] | None = None,
         timeout: float = 10.0,

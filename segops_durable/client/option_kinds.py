@@ -14,6 +14,7 @@ from segops_durable.client.checks import (
     check_one_of,
     check_plain_callable,
     check_seconds,
+    check_share,
     checked_path,
     nothing_to_check,
 )
@@ -81,6 +82,7 @@ FLAG = Kind(check=check_flag, read=_flag)
 PATH = Kind(check=nothing_to_check, read=checked_path)
 """Checked where it is made absolute, by `Options` itself."""
 
+SHARE = Kind(check=check_share, read=float)
 SECONDS = Kind(
     check=lambda name, value: check_seconds(name, value, zero=True), read=float, unit="seconds"
 )

@@ -16,6 +16,7 @@ from segops_durable.client.option_kinds import (
     PLAIN_CALLABLE,
     SECONDS,
     SECONDS_ABOVE_0,
+    SHARE,
     SOME_SECONDS_ABOVE_0,
     URL,
     kind_of,
@@ -82,6 +83,10 @@ class Options:
             not less than `batch_size`: a backlog leaves in so many fewer requests. Under a
             public key it is what waits of one user. What may have been sent before stays the
             batch that it was. Defaults to None: `batch_size`.
+        newest_share: Of the batches that are sent while a backlog waits, the share that is made of
+            the newest events, 0 to less than 1: 0.2 is every fifth. The others are of the oldest
+            ones, as all are without it. A backlog is more than two batches; under a public key,
+            of one user. Defaults to 0.
         flush_interval: Seconds between two looks at the outbox. Defaults to 5.
         on_error: Called with each `SegOpsError` that delivery meets, on the flusher's thread.
             A wrong key or address is told of once. Defaults to the logger ``segops_durable``,
@@ -161,6 +166,7 @@ class Options:
     catch_up_batch_size: int | None = field(
         default=None, metadata={"kind": number_of("events", 1, MAX_BATCH_SIZE, is_optional=True)}
     )
+    newest_share: float = field(default=0.0, metadata={"kind": SHARE})
     flush_interval: float = field(default=5.0, metadata={"kind": SECONDS_ABOVE_0})
     on_error: Callable[[SegOpsError], object] | None = field(
         default=None, metadata={"kind": CALLABLE}

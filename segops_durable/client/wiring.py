@@ -151,6 +151,7 @@ def _pace_of(options: Options) -> Pace:
     return Pace(
         batch_size=options.batch_size,
         largest_batch=options.largest_batch,
+        newest_share=options.newest_share,
         minimum=options.batch_size if options.batch else 1,
         flush_interval=options.flush_interval,
         max_retries=options.max_retries,

@@ -189,6 +189,7 @@ class Agenda:
             small_up_to=0 if is_searching else self.round.small_up_to,
             up_to=self.round.up_to,
             max_bytes=self._body_limit.bytes,
+            newest_share=self._pace.newest_share,
             aside=(*self.suspects.aside, *self.in_hand),
             unsent=self.unsent,
         )

@@ -12,6 +12,7 @@ class Pace:
     batch_size: int
     largest_batch: int  # events in a request where more than `batch_size` wait
     minimum: int  # events that are sent without waiting for more, or for the interval
+    newest_share: float  # of the batches, while a backlog waits
     flush_interval: float
     max_retries: int
     max_retry_after: float

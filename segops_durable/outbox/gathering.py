@@ -104,14 +104,14 @@ def rows_from(writer: sqlite3.Connection, first_id: int, take: Take) -> Sequence
         raise out_of_order()
     if len(rows) < take.minimum:
         rows = [row for row in rows if row.id <= take.small_up_to]
-    return _fitting(rows, take.max_bytes)
+    return fitting(rows, take.max_bytes)
 
 
-def _fitting(rows: Sequence[Row], max_bytes: int | None) -> Sequence[Row]:
-    """The first of the rows whose body is no larger; at least one."""
+def fitting(rows: Sequence[Row], max_bytes: int | None, *, is_last: bool = False) -> Sequence[Row]:
+    """The first of the rows, or the last, whose body is no larger; at least one."""
     if max_bytes is None:
         return rows
     room = max_bytes - body_size(())
-    with_commas = accumulate(len(row.data) + 1 for row in rows)
-    count = sum(1 for size in with_commas if size - 1 <= room)
-    return rows[: max(1, count)]
+    with_commas = accumulate(len(row.data) + 1 for row in (reversed(rows) if is_last else rows))
+    count = max(1, sum(1 for size in with_commas if size - 1 <= room))
+    return rows[-count:] if is_last else rows[:count]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from segops_durable.outbox.ahead import read_ahead
 from segops_durable.outbox.findability import nobodys, rows_of
 from segops_durable.outbox.gathering import free_rows, rows_from
+from segops_durable.outbox.newest import Shares
 from segops_durable.outbox.records.batch import (
     Batch,
     Take,
@@ -55,6 +56,7 @@ class Taking:
         self._clock = clock
         self._expiry = expiry
         self._ahead: Ahead | None = None
+        self._shares = Shares()
 
     def read_ahead(self, reader: sqlite3.Connection, take: Take) -> None:
         """Read the batch that will be taken next."""
@@ -65,29 +67,26 @@ class Taking:
         buried = expired = 0
         while rows := nobodys(writer):
             buried += bury_damaged(writer, rows)
-        while True:
+        while expired < PAGE_ROWS:  # others wait for the file
             batch = self._marked(writer, take)
             if batch is not None and batch.is_new and self._is_outdated(writer, batch, take):
                 unmark(writer, batch.key)
                 batch = None
-            if batch is None and (batch := self._from_ahead(writer, take)) is not None:
-                break
-            rows = free_rows(writer, take) if batch is None else batch.rows
-            damaged = damaged_among(rows)
-            if not damaged:
-                old = self._expiry.among(writer, rows) if batch is None else ()
-                expired += self._expiry.bury(writer, old) if old else 0
-                if expired >= PAGE_ROWS:
-                    return Taken(None, buried, expired=expired)  # others wait for the file
-                if old:
-                    continue
-                break
-            if batch is not None:
-                unmark(writer, batch.key)
-            buried += bury_damaged(writer, damaged)
-        if batch is None and rows:
-            batch = self._make(writer, rows)
-        return Taken(batch, buried, expired=expired)
+            rows = self._shares.rows(writer, take) if batch is None else batch.rows
+            if not rows:
+                if (batch := self._from_ahead(writer, take)) is not None:
+                    return Taken(batch, buried, expired=expired)
+                rows = free_rows(writer, take)
+            if damaged := damaged_among(rows):
+                if batch is not None:
+                    unmark(writer, batch.key)
+                buried += bury_damaged(writer, damaged)
+            elif batch is None and (old := self._expiry.among(writer, rows)):
+                expired += self._expiry.bury(writer, old)
+            else:
+                batch = self._make(writer, rows) if batch is None and rows else batch
+                return Taken(batch, buried, expired=expired)
+        return Taken(None, buried, expired=expired)
 
     def _marked(self, writer: sqlite3.Connection, take: Take) -> Batch | None:
         """Read the batch that is in flight; one that lost rows is no longer that batch."""

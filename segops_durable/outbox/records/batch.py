@@ -117,6 +117,8 @@ class Take:
         up_to: Take none that begins behind this row. Defaults to any.
         max_bytes: Bytes of a new batch's body at most, unless one row alone has more; None
             for no limit.
+        newest_share: Of the batches that are made while a backlog waits, the share that is made of
+            the newest rows. Defaults to none.
         aside: Keys of batches to pass over.
         unsent: Keys of batches that have not left: they may be made anew, and larger.
     """
@@ -127,6 +129,7 @@ class Take:
     small_up_to: int = 0
     up_to: int = HIGHEST_ID
     max_bytes: int | None = None
+    newest_share: float = 0.0
     aside: Sequence[str] = ()
     unsent: Collection[str] = ()
 

@@ -31,6 +31,7 @@ IN_PYTHON_ONLY = {
 REQUIRED = {"api_url", "api_key"}
 NOT_SET = {"catch_up_batch_size": "None: `batch_size`."}
 WRITTEN = {
+    "newest_share": "0.2",
     "api_url": "https://x.y",
     "api_key": "sk_x",
     "queue_path": "/q.db",
