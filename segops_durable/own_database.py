@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any
 from segops_durable.client import SegOpsClient
 from segops_durable.errors import ConfigurationError, StorageError
 from segops_durable.errors.plain_text import shown
-from segops_durable.events import encode_event, make_event, make_identify_event
+from segops_durable.events import (
+    NORMAL,
+    encode_event,
+    make_event,
+    make_identify_event,
+    priority_of_event,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,6 +92,7 @@ class OutboxIn:
         occurred_at: str | datetime | None = None,
         payload: Mapping[str, Any] | None = None,
         anonymous_id: str | int | UUID | None = None,
+        priority: str | None = None,
     ) -> None:
         """Append an event within the present transaction of the connection.
 
@@ -96,6 +103,7 @@ class OutboxIn:
             occurred_at: Defaults to now.
             payload: Any properties. Defaults to none.
             anonymous_id: A visitor's id. Defaults to none.
+            priority: ``high``, ``normal`` or ``low``. Defaults to ``normal``.
 
         Raises:
             InvalidEventError: It cannot be sent, and was not appended.
@@ -108,23 +116,29 @@ class OutboxIn:
             occurred_at=occurred_at,
             payload=payload,
             anonymous_id=anonymous_id,
+            priority=priority,
         )
         self._append(made)
 
     def identify(
-        self, *, user_id: str | int | UUID, traits: Mapping[str, Any] | None = None
+        self,
+        *,
+        user_id: str | int | UUID,
+        traits: Mapping[str, Any] | None = None,
+        priority: str | None = None,
     ) -> None:
         """Append what is known of a user, as `track` appends an event.
 
         Args:
             user_id: Your identifier for the user.
             traits: Properties of the user. Defaults to none.
+            priority: As for `track`.
 
         Raises:
             InvalidEventError: It cannot be sent, and was not appended.
             sqlite3.Error: It could not be appended.
         """
-        self._append(make_identify_event(user_id=user_id, traits=traits))
+        self._append(make_identify_event(user_id=user_id, traits=traits, priority=priority))
 
     def move_to(self, client: SegOpsClient) -> int:
         """Move what was committed to the outbox of a client; killed at any instant, each once.
@@ -157,7 +171,11 @@ class OutboxIn:
             raise StorageError(problem, path=self._path, hint=hint) from error
 
     def _append(self, event: Event) -> None:
-        self._connection.execute(_INSERT, (encode_event(event).decode(),))
+        text = encode_event(event).decode()
+        priority = priority_of_event(event)
+        if priority != NORMAL:  # beside what is sent: `track_many` takes it off again
+            text = f'{text[:-1]},"priority":"{priority}"}}'
+        self._connection.execute(_INSERT, (text,))
 
     def _move_some(self, own: sqlite3.Connection, client: SegOpsClient) -> int:
         """Move some in one transaction of the outbox, and then delete them here."""

@@ -43,6 +43,7 @@ class AsyncTracking(Opened):
         occurred_at: str | datetime | None = None,
         payload: Mapping[str, Any] | None = None,
         anonymous_id: str | int | UUID | None = None,
+        priority: str | None = None,
     ) -> None:
         """Store an event; it is on disk when this returns. Never waits for the network.
 
@@ -57,6 +58,8 @@ class AsyncTracking(Opened):
             payload: Any properties; `Event` says which types. Defaults to none.
             anonymous_id: A visitor's id, which SegOps links to the user; under a public key it
                 can only be the device's own. Defaults to that, under a secret key to none.
+            priority: ``high``, ``normal`` or ``low``: which of the user's events leave first, as
+                `Event` says. Defaults to ``normal``.
 
         Raises:
             InvalidEventError: A ValueError that names the field and the value.
@@ -71,6 +74,7 @@ class AsyncTracking(Opened):
                 "occurred_at": occurred_at,
                 "payload": payload,
                 "anonymous_id": anonymous_id,
+                "priority": priority,
             }
         await self._store(event if type(event) is dict else make_event(event))
 
@@ -129,6 +133,7 @@ class AsyncTracking(Opened):
         user_id: str | int | UUID | None = None,
         traits: Mapping[str, Any] | None = None,
         anonymous_id: str | int | UUID | None = None,
+        priority: str | None = None,
     ) -> None:
         """Store what is known of a user, as a ``context_identified`` event.
 
@@ -137,6 +142,7 @@ class AsyncTracking(Opened):
             user_id: Your identifier for the user; an integer or a UUID is sent as its text.
             traits: Properties of the user. Defaults to none.
             anonymous_id: As for `track`.
+            priority: As for `track`.
 
         Raises:
             InvalidEventError: A ValueError that names the field and the value.
@@ -144,7 +150,7 @@ class AsyncTracking(Opened):
             StorageError: It could not be stored, or it is unknown whether it was.
             ClosedError: The client is shut down.
         """
-        await self._store(make_identify_event(context, user_id, traits, anonymous_id))
+        await self._store(make_identify_event(context, user_id, traits, anonymous_id, priority))
 
     async def import_events(
         self,

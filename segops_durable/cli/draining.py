@@ -49,7 +49,7 @@ class Drained:
 
 
 def deliver(configuration: Configuration, *, timeout: float | None, is_told: bool = False) -> int:
-    """Send what waits; return how many events still do, or were refused.
+    """Send what waits; return how many events still do, or became dead letters.
 
     Args:
         configuration: Says where, and with which key.
@@ -200,7 +200,7 @@ def tell_drained(result: Drained) -> None:
 def tell_left(result: Drained) -> None:
     """Say what is left after a drain, and why."""
     if result.dead:
-        say(f"{result.dead} were refused: see `segops-durable dead list`", err=True)
+        say(f"{result.dead} became dead letters: see `segops-durable dead list`", err=True)
     if result.waiting:
         why = _WORDS.get(result.state, f"The client is {result.state}.")
         say(why if result.state == State.GATED.value else result.error or why, err=True)

@@ -50,6 +50,7 @@ class Tracking(Opened):
         occurred_at: str | datetime | None = None,
         payload: Mapping[str, Any] | None = None,
         anonymous_id: str | int | UUID | None = None,
+        priority: str | None = None,
     ) -> None:
         """Store an event; it is on disk when this returns. Never waits for the network.
 
@@ -61,6 +62,8 @@ class Tracking(Opened):
             payload: Any properties; `Event` says which types. Defaults to none.
             anonymous_id: A visitor's id, which SegOps links to the user; under a public key it
                 can only be the device's own. Defaults to that, under a secret key to none.
+            priority: ``high``, ``normal`` or ``low``: which of the user's events leave first, as
+                `Event` says. Defaults to ``normal``.
 
         Raises:
             InvalidEventError: A ValueError that names the field and the value.
@@ -75,6 +78,7 @@ class Tracking(Opened):
                 "occurred_at": occurred_at,
                 "payload": payload,
                 "anonymous_id": anonymous_id,
+                "priority": priority,
             }
         self._store([event if type(event) is dict else make_event(event)])
 
@@ -125,6 +129,7 @@ class Tracking(Opened):
         user_id: str | int | UUID | None = None,
         traits: Mapping[str, Any] | None = None,
         anonymous_id: str | int | UUID | None = None,
+        priority: str | None = None,
     ) -> None:
         """Store what is known of a user, as a ``context_identified`` event.
 
@@ -133,6 +138,7 @@ class Tracking(Opened):
             user_id: Your identifier for the user; an integer or a UUID is sent as its text.
             traits: Properties of the user. Defaults to none.
             anonymous_id: As for `track`.
+            priority: As for `track`.
 
         Raises:
             InvalidEventError: A ValueError that names the field and the value.
@@ -140,7 +146,7 @@ class Tracking(Opened):
             StorageError: It could not be stored, or it is unknown whether it was.
             ClosedError: The client is shut down.
         """
-        self._store([make_identify_event(context, user_id, traits, anonymous_id)])
+        self._store([make_identify_event(context, user_id, traits, anonymous_id, priority)])
 
     def import_events(
         self,

@@ -18,6 +18,7 @@ from segops_durable.delivery.pace import Round
 from segops_durable.delivery.suspects import Suspects
 from segops_durable.delivery.turns import Turns
 from segops_durable.errors import IdentityError
+from segops_durable.identity import rank_of
 from segops_durable.outbox import Take
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class Agenda:
         clock: Clock,
     ) -> None:
         self._pace = pace
+        self._clock = clock
+        self._look_at = 0.0  # when it is looked again whether events came that go first
+        self._newest_id = outbox.waiting.newest_id
         self._users = users
         self._kinds = Kinds(outbox, report, is_public=users is not None)
         self.round: Round = Round()
@@ -93,14 +97,26 @@ class Agenda:
     def begin(self, this: Round) -> Take | None:
         """Begin a round; where too many batches failed, with one of them."""
         self.round = this
+        self._look_at = self._clock.monotonic() + self._pace.flush_interval
         self._retry_current_user()
         self.turns.begin()
         return self.next_suspect(if_full=True)
 
     def next(self) -> Take | None:
         """What to take next; None once everybody has had their turn."""
+        self._look_for_urgent()
         identity = self.turns.next()
         return None if identity is None else self._take_of(identity)
+
+    def _look_for_urgent(self) -> None:
+        """Let events that go first, and came since, go now: a round may take hours."""
+        now = self._clock.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + self._pace.flush_interval
+        for lane in self._kinds.urgent():
+            self.round.urgent_up_to = self._newest_id()
+            self.turns.go_on(lane)
 
     def foreseen(self, batch: Batch) -> Take:
         """What to take next, if SegOps accepts a batch that is on its way."""
@@ -182,12 +198,13 @@ class Agenda:
 
     def _take_of(self, identity: str) -> Take:
         is_searching = self.suspects.is_searching
+        urgent_up_to = 0 if rank_of(identity) else self.round.urgent_up_to
         return Take(
             self._pace.largest_batch,
             identity,
             minimum=self._pace.batch_size if is_searching else self._pace.minimum,
-            small_up_to=0 if is_searching else self.round.small_up_to,
-            up_to=self.round.up_to,
+            small_up_to=0 if is_searching else max(self.round.small_up_to, urgent_up_to),
+            up_to=max(self.round.up_to, urgent_up_to),
             max_bytes=self._body_limit.bytes,
             newest_share=self._pace.newest_share,
             aside=(*self.suspects.aside, *self.in_hand),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from segops_durable.delivery.outcome import damaged_events
 from segops_durable.errors import KeyKindError
-from segops_durable.identity import NO_IDENTITY
+from segops_durable.identity import NO_IDENTITY, identity_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,32 +46,39 @@ class Kinds:
     def ours(self) -> list[str]:
         """Whose events may be sent, those with the oldest first; remember and tell of others."""
         found = self._outbox.waiting.identities()
+        public = [each for each in found if identity_in(each) != NO_IDENTITY]
+        secret = [each for each in found if identity_in(each) == NO_IDENTITY]
         if self._is_public:
-            ours = [each for each in found if each != NO_IDENTITY]
-            others = [NO_IDENTITY] if self._is_secret_waiting(found) else []
-        else:  # those without an identity are found by looking for them
-            ours = [NO_IDENTITY]
-            others = [each for each in found if each != NO_IDENTITY]
+            ours, others = public, secret
+            if not others and self._is_secret_waiting():
+                others = [NO_IDENTITY]
+        else:  # those without a priority are found by looking for them
+            ours, others = [NO_IDENTITY, *filter(None, secret)], public
         self._hold(others)
         return ours
 
-    def _is_secret_waiting(self, found: Sequence[str]) -> bool:
-        if NO_IDENTITY in found:
-            return True
+    def urgent(self) -> list[str]:
+        """Those of them whose events go first."""
+        found = self._outbox.waiting.urgent()
+        return [each for each in found if (identity_in(each) != NO_IDENTITY) is self._is_public]
+
+    def _is_secret_waiting(self) -> bool:
         self._looked_up_to, is_there = self._outbox.waiting.find_secret(self._looked_up_to)
         return is_there
 
-    def _hold(self, others: Sequence[str]) -> None:
-        if others and set(others).difference(self.held):
-            self._sift(others)
+    def _hold(self, lanes: Sequence[str]) -> None:
+        others = tuple(dict.fromkeys(map(identity_in, lanes)))
+        if set(others).difference(self.held):
+            self._sift(lanes)
         is_news = bool(others) and not self.held
-        self.held = tuple(others)
+        self.held = others
         if is_news and (count := sum(self._outbox.waiting.count_of(others).values())):
             self._report(self._error(count))
 
-    def _sift(self, others: Sequence[str]) -> None:
+    def _sift(self, lanes: Sequence[str]) -> None:
         """Bury those that only look like the other kind: nobody would ever take them."""
-        damaged = sum(self._outbox.batches.sift(each) for each in others if each not in self.held)
+        new = [each for each in lanes if identity_in(each) not in self.held]
+        damaged = sum(map(self._outbox.batches.sift, new))
         if damaged:
             self._report(damaged_events(damaged))
 

@@ -26,6 +26,7 @@ class Round:
     up_to: int = 0  # the newest event that waited when it began: no batch begins behind it
     small_up_to: int = 0  # the newest that may go in a batch which is not full
     is_asked_for: bool = False  # somebody waits for it
+    urgent_up_to: int = 0  # as both, for events that go first: they may have come since
     is_open: bool = False  # SegOps itself has answered
     withdrawals: int = 0  # batches of which something was erased
     refusals: int = 0  # users for whom SegOps gave no session

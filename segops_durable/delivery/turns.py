@@ -1,4 +1,6 @@
-"""Whose batch goes next: identities take turns, those with the oldest events first.
+"""Whose batch goes next: lanes take turns, those with the oldest events first.
+
+A lane has the events of an identity that have one priority; those of a higher go first (`lines`).
 
 One that cannot be sent for (nobody signs, SegOps refuses the session) is held: it misses its
 turns for a while, longer each time, and the others go on.
@@ -6,11 +8,12 @@ turns for a while, longer each time, and the others go on.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segops_durable.delivery.backoff import LONGEST_BLOCKED_PAUSE, Pause
+from segops_durable.delivery.lines import Lines
+from segops_durable.identity import identity_in, rank_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +45,7 @@ class Turns:
         self._identities = identities
         self._shortest_pause = shortest_pause
         self._clock = clock
-        self._waiting: deque[str] = deque()  # who has not had a turn in this cycle
+        self._waiting = Lines()  # who has not had a turn in this cycle
         self._is_promising = True  # something was sent in this cycle, or nobody looked yet
         self._holds: dict[str, _Hold] = {}
 
@@ -77,17 +80,18 @@ class Turns:
                 return None
             self._is_promising = False
             self._waiting.extend(self._identities())
-            for gone in set(self._holds).difference(self._waiting):
+            for gone in set(self._holds).difference(map(identity_in, self._waiting)):
                 del self._holds[gone]  # nothing of theirs waits any more
 
     def foreseen(self, identity: str) -> str:
         """Whose turn comes next, once SegOps has answered for an identity."""
-        return next(filter(self.is_due, self._waiting), identity)
+        following = next(filter(self.is_due, self._waiting), identity)
+        return identity if rank_of(identity) < rank_of(following) else following
 
     def served(self, identity: str) -> None:
         """Note that SegOps has answered for an identity: it is held no longer."""
         self._is_promising = True
-        self._holds.pop(identity, None)
+        self._holds.pop(identity_in(identity), None)
         self.go_on(identity)
 
     def go_on(self, identity: str) -> None:
@@ -97,16 +101,17 @@ class Turns:
 
     def reason_of(self, identity: str) -> Reason | None:
         """Why it could not be sent for when it was last tried; None if it could."""
-        hold = self._holds.get(identity)
+        hold = self._holds.get(identity_in(identity))
         return None if hold is None else hold.reason
 
     def is_due(self, identity: str) -> bool:
         """Whether an identity may be sent for now: it is not held, or its wait is over."""
-        hold = self._holds.get(identity)
+        hold = self._holds.get(identity_in(identity))
         return hold is None or not hold.pause.remaining
 
     def hold(self, identity: str, reason: Reason) -> None:
         """Let an identity miss its turns for a while, longer each time."""
+        identity = identity_in(identity)
         hold = self._holds.get(identity)
         pause = Pause(self._shortest_pause, self._clock) if hold is None else hold.pause
         pause.lengthen(LONGEST_BLOCKED_PAUSE)

@@ -13,10 +13,14 @@ from __future__ import annotations
 from segops_durable.events.encoding import encode_checked, encode_event, encode_parsed
 from segops_durable.events.event import (
     IDENTIFY_EVENT_TYPE,
+    NORMAL,
+    PRIORITIES,
     Context,
     Event,
+    checked_priority,
     make_event,
     make_identify_event,
+    priority_of_event,
 )
 from segops_durable.events.fast_json import read_json, write_json
 from segops_durable.events.many import Many, encode_many
@@ -25,9 +29,12 @@ from segops_durable.events.timestamps import retimed, timestamp_of, utc_texts
 
 __all__ = [
     "IDENTIFY_EVENT_TYPE",
+    "NORMAL",
+    "PRIORITIES",
     "Context",
     "Event",
     "Many",
+    "checked_priority",
     "encode_checked",
     "encode_event",
     "encode_many",
@@ -36,6 +43,7 @@ __all__ = [
     "is_unicode",
     "make_event",
     "make_identify_event",
+    "priority_of_event",
     "read_json",
     "retimed",
     "timestamp_of",

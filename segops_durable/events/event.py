@@ -11,6 +11,10 @@ from uuid import UUID  # noqa: TC003 - likewise
 from segops_durable.errors import InvalidEventError
 from segops_durable.events.payloads import plain_object, words_of
 
+NORMAL = "normal"
+PRIORITIES: tuple[str, ...] = ("high", NORMAL, "low")
+"""Which of the waiting events are sent first, in that order."""
+
 IDENTIFY_EVENT_TYPE = "context_identified"
 """The event type that `identify` stands for (public SegOps documentation)."""
 
@@ -28,6 +32,8 @@ class Event:
             (sent as a number) and Enum (sent as its value). Defaults to none.
         anonymous_id: A visitor's id, which SegOps links to the user. Under a public key it can
             only be the device's own. Defaults to that, and under a secret key to none.
+        priority: ``high`` events leave before ``normal`` ones, and those before ``low`` ones. It
+            is of the client alone, and not sent. Defaults to ``normal``.
     """
 
     user_id: str | int | UUID
@@ -35,6 +41,7 @@ class Event:
     occurred_at: str | datetime | None = None
     payload: dict[str, Any] = field(default_factory=dict)
     anonymous_id: str | int | UUID | None = None
+    priority: str = NORMAL
 
 
 @dataclass
@@ -45,11 +52,13 @@ class Context:
         user_id: Your identifier for the user.
         traits: Properties of the user, as for `Event.payload`. Defaults to none.
         anonymous_id: As for `Event`.
+        priority: As for `Event`.
     """
 
     user_id: str | int | UUID
     traits: dict[str, Any] = field(default_factory=dict)
     anonymous_id: str | int | UUID | None = None
+    priority: str = NORMAL
 
 
 def make_event(
@@ -60,6 +69,7 @@ def make_event(
     occurred_at: str | datetime | None = None,
     payload: Mapping[str, Any] | None = None,
     anonymous_id: str | int | UUID | None = None,
+    priority: str | None = None,
 ) -> Event:
     """Make an `Event` of whichever form the caller chose: an Event, a dict, or keywords.
 
@@ -69,14 +79,16 @@ def make_event(
     if isinstance(event, Event):
         return event
     if event is not None:
-        names = ("user_id", "event_type", "occurred_at", "payload", "anonymous_id")
-        user_id, event_type, occurred_at, payload, anonymous_id = _read("event", event, names)
+        names = ("user_id", "event_type", "occurred_at", "payload", "anonymous_id", "priority")
+        found = _read("event", event, names)
+        user_id, event_type, occurred_at, payload, anonymous_id, priority = found
     return Event(
         user_id=_required("user_id", user_id),
         event_type=_required("event_type", event_type),
         occurred_at=occurred_at,
         payload=plain_object("payload", payload),
         anonymous_id=anonymous_id,
+        priority=checked_priority(priority),
     )
 
 
@@ -85,6 +97,7 @@ def make_identify_event(
     user_id: str | int | UUID | None = None,
     traits: Mapping[str, Any] | None = None,
     anonymous_id: str | int | UUID | None = None,
+    priority: str | None = None,
 ) -> Event:
     """Make the ``context_identified`` event of a `Context`, a dict, or keywords.
 
@@ -93,16 +106,43 @@ def make_identify_event(
     """
     if isinstance(context, Context):
         user_id, traits = context.user_id, context.traits
-        anonymous_id = context.anonymous_id
+        anonymous_id, priority = context.anonymous_id, context.priority
     elif context is not None:
-        names = ("user_id", "traits", "anonymous_id")
-        user_id, traits, anonymous_id = _read("context", context, names)
+        names = ("user_id", "traits", "anonymous_id", "priority")
+        user_id, traits, anonymous_id, priority = _read("context", context, names)
     return Event(
         user_id=_required("user_id", user_id),
         event_type=IDENTIFY_EVENT_TYPE,
         payload=plain_object("traits", traits),
         anonymous_id=anonymous_id,
+        priority=checked_priority(priority),
     )
+
+
+def priority_of_event(event: Event | Mapping[str, Any]) -> str:
+    """Which priority an event has, in whichever form the caller chose.
+
+    Raises:
+        InvalidEventError: It is none.
+    """
+    try:
+        given = event.priority if isinstance(event, Event) else event.get("priority")
+    except Exception as error:
+        raise InvalidEventError("event", f"cannot be read ({words_of(error)})", event) from error
+    return checked_priority(given)
+
+
+def checked_priority(value: object) -> str:
+    """A priority that was given; ``normal`` where none was.
+
+    Raises:
+        InvalidEventError: It is none.
+    """
+    if value is None or (type(value) is str and value == NORMAL):
+        return NORMAL
+    if type(value) is not str or value not in PRIORITIES:
+        raise InvalidEventError("priority", 'must be "high", "normal" or "low"', value)
+    return value
 
 
 def _read(what: str, fields: object, names: tuple[str, ...]) -> tuple[Any, ...]:

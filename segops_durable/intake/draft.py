@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.events import make_event
+from segops_durable.events import NORMAL, make_event
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.intake.screening import copy_of
 from segops_durable.outbox import Entry
@@ -31,13 +31,14 @@ class Draft:
         listener: Hears of a `get_user` that fails.
     """
 
-    __slots__ = ("_encoded", "_find", "_intake", "_later", "_moments")
+    __slots__ = ("_encoded", "_find", "_intake", "_later", "_moments", "_priorities")
 
     def __init__(self, intake: Intake, listener: Listener) -> None:
         self._intake = intake
         self._find = intake.whose(listener)
         self._encoded: list[bytes] = []
         self._moments: list[Moment] = []
+        self._priorities: list[str] = []
         self._later: list[tuple[list[Event], Moment, Context]] = []
 
     def add(self, events: Sequence[Event | dict[str, Any]]) -> None:
@@ -69,10 +70,14 @@ class Draft:
             for events, now, context in self._later:
                 context.run(self._take, *self._intake.encoded(events, now, anonymous_id))
             self._later = []
-        return Entry(self._encoded, identity, self._moments, checkpoint)
+        priorities = self._priorities if {*self._priorities} - {NORMAL} else None
+        return Entry(self._encoded, identity, self._moments, checkpoint, priorities)
 
-    def _take(self, encoded: list[bytes], moments: list[Moment]) -> None:
+    def _take(
+        self, encoded: list[bytes], moments: list[Moment], priorities: list[str] | None
+    ) -> None:
         if self._intake.before_append is not None:
             self._intake.before_append(encoded)
         self._encoded += encoded
         self._moments += moments
+        self._priorities += priorities or [NORMAL] * len(encoded)

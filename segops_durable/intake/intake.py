@@ -6,9 +6,16 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.errors import IdentityError, InvalidEventError, QueueFullError
-from segops_durable.events import Event, encode_event, encode_many, encode_parsed, make_event
+from segops_durable.errors import IdentityError, QueueFullError
+from segops_durable.events import (
+    Event,
+    encode_event,
+    encode_many,
+    make_event,
+    priority_of_event,
+)
 from segops_durable.identity import NO_IDENTITY, WHOEVER, Person
+from segops_durable.intake.encoded import Encoded, as_given, too_large
 from segops_durable.intake.screening import Screening
 from segops_durable.system.clock import Moment
 
@@ -87,10 +94,10 @@ class Intake:
         """
         person = None if self._users is None else self.person(listener)
         anonymous_id = None if person is None else person.anonymous_id
-        encoded, moments = self.encoded(self.kept(events), self.moment(), anonymous_id)
-        if encoded or checkpoint is not None:
-            self.append(encoded, moments, person, checkpoint, listener)
-        return len(encoded)
+        found = self.encoded(self.kept(events), self.moment(), anonymous_id)
+        if found.encoded or checkpoint is not None:
+            self.append(found, person, checkpoint, listener)
+        return len(found.encoded)
 
     def moment(self) -> Moment:
         """Now, for events that do not say when they occurred."""
@@ -98,8 +105,8 @@ class Intake:
 
     def encoded(
         self, events: Iterable[Event | dict[str, Any]], now: Moment, anonymous_id: str | None
-    ) -> tuple[list[bytes], list[Moment]]:
-        """The bytes of events, and when each was tracked.
+    ) -> Encoded:
+        """The bytes of events, when each was tracked, and which go first.
 
         Args:
             events: Those that are kept.
@@ -114,9 +121,11 @@ class Intake:
             many = encode_many(events, wall, anonymous_id, self.largest)
             if many is not None:
                 own = Moment(wall)
-                return many.encoded, [own if is_timed else now for is_timed in many.are_timed]
+                moments = [own if is_timed else now for is_timed in many.are_timed]
+                return Encoded(many.encoded, moments, as_given(map(priority_of_event, events)))
         encoded: list[bytes] = []
-        moments: list[Moment] = []
+        moments = []
+        priorities: list[str] = []
         for event in events:
             data = encode_event(event, wall, anonymous_id)
             if len(data) > self.largest:
@@ -126,7 +135,8 @@ class Intake:
             if time_of_it is not None and own is now:
                 own = Moment(wall)
             moments.append(now if time_of_it is None else own)
-        return encoded, moments
+            priorities.append(priority_of_event(event))
+        return Encoded(encoded, moments, as_given(priorities))
 
     @property
     def screened_out(self) -> int:
@@ -157,23 +167,23 @@ class Intake:
 
     def append(
         self,
-        encoded: Sequence[bytes],
-        moments: Sequence[Moment],
+        events: Encoded,
         person: Person | None,
         checkpoint: Checkpoint | None,
         listener: Listener,
     ) -> None:
         """Store events that are encoded already, for a person; otherwise as `store`."""
         identity = NO_IDENTITY if person is None else person.identity
+        encoded, moments, priorities = events
         if self.before_append is not None:
             self.before_append(encoded)
         append = self._outbox.commit.append
         try:
-            append(encoded, identity, moments, checkpoint)
+            append(encoded, identity, moments, checkpoint, priorities)
         except QueueFullError:
             if not self._patience:
                 raise
-            again = partial(append, encoded, identity, moments, checkpoint)
+            again = partial(append, encoded, identity, moments, checkpoint, priorities)
             self._append_patiently(again, listener)
         listener.notice(len(encoded))
 
@@ -233,38 +243,3 @@ class Intake:
                     raise
             else:
                 return
-
-
-def encode_within(
-    largest: int,
-    event: Event,
-    now: float,
-    anonymous_id: str | None,
-    write_json: Callable[[Any], bytes] | None = None,
-) -> bytes:
-    """Encode an event.
-
-    Args:
-        largest: Bytes that it may have.
-        event: The event.
-        now: Unix time in seconds, for one that does not say when it occurred.
-        anonymous_id: The device's, under a public key.
-        write_json: Writes a payload that was just read from JSON, faster than what has to look
-            at each value. Defaults to that.
-
-    Raises:
-        InvalidEventError: It cannot be sent, or is too large.
-    """
-    if write_json is None:
-        encoded = encode_event(event, now, anonymous_id)
-    else:
-        encoded = encode_parsed(event, write_json, now=now, anonymous_id=anonymous_id)
-    if len(encoded) > largest:
-        raise too_large(largest, len(encoded))
-    return encoded
-
-
-def too_large(largest: int, size: int) -> InvalidEventError:
-    """The error for an event that has more bytes than it may have."""
-    problem = f"must have at most {largest} bytes when encoded"
-    return InvalidEventError("event", problem, size, hint="See max_event_bytes")

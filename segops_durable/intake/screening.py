@@ -76,7 +76,12 @@ def copy_of(event: Event) -> Event:
     try:
         payload: Any = _containers(event.payload, 0)
         return Event(
-            event.user_id, event.event_type, event.occurred_at, payload, event.anonymous_id
+            event.user_id,
+            event.event_type,
+            event.occurred_at,
+            payload,
+            event.anonymous_id,
+            event.priority,
         )
     except Exception as error:
         problem = f"cannot be read ({words_of(error)})"

@@ -119,6 +119,7 @@ class Batches:
             len(made.bad),
             made.dropped,
             made.tombstones,
+            made.priorities or None,
         )
 
     def _tell(self, key: Key, bad: Sequence[Bad]) -> None:

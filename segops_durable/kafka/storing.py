@@ -34,6 +34,7 @@ class Write(NamedTuple):
         rejected: How many of those were no events.
         dropped: How many events were dropped.
         tombstones: How many messages had no value.
+        priorities: Which events go first; None where all are as any.
     """
 
     key: Key
@@ -44,6 +45,7 @@ class Write(NamedTuple):
     rejected: int = 0
     dropped: int = 0
     tombstones: int = 0
+    priorities: Sequence[str] | None = None
 
 
 class Storing:
@@ -111,7 +113,9 @@ class Storing:
             job, position = self._places.job(each.key), each.place.as_position()
             # two processes that read one partition would store each message twice
             checkpoint = Checkpoint(job, position, stored, is_first=stored is None)
-            entries.append(Entry(each.encoded, NO_IDENTITY, each.moments, checkpoint))
+            entries.append(
+                Entry(each.encoded, NO_IDENTITY, each.moments, checkpoint, each.priorities)
+            )
         return self._intake.append_together(entries, self._listener())
 
     def _settled(self, write: Write) -> Write:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.outbox.records.batch import Batch
+from segops_durable.outbox.records.lanes import allow_lanes_found
 from segops_durable.outbox.records.letters import Cause
 from segops_durable.outbox.records.marks import Mark, mark
 from segops_durable.outbox.records.notes import read_note, write_note
@@ -144,6 +145,7 @@ class Adoption:
     def _step(self, store: Callable[[sqlite3.Connection], object], lot: _Lot) -> None:
         def store_and_note(writer: sqlite3.Connection) -> None:
             store(writer)
+            allow_lanes_found(writer)
             write_note(writer, self._note, json.dumps(vars(lot)))
 
         self._target.transact(store_and_note)

@@ -10,7 +10,6 @@ makes them fight for the interpreter and costs a quarter of the throughput.
 from __future__ import annotations
 
 import copy
-import sys
 import threading
 import time
 from functools import partial
@@ -26,6 +25,8 @@ from segops_durable.errors import (
 )
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.checkpoints import setting
+from segops_durable.outbox.groups import Also, Append, Group
+from segops_durable.outbox.records.lanes import allow_lanes
 from segops_durable.outbox.records.rows import new_rows
 from segops_durable.outbox.records.tally import Recount
 from segops_durable.outbox.store.complaints import interrupted_error
@@ -36,7 +37,7 @@ from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from segops_durable.outbox.caps import Caps
     from segops_durable.outbox.records.rows import Checkpoint, Entry, NewRowValues
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from segops_durable.outbox.store.store import Store
     from segops_durable.system.clock import Clock
 
-    Also = Callable[[sqlite3.Connection], object]
 
 MAX_GROUP_ROWS = 256
 
@@ -52,38 +52,6 @@ _PATIENCE, _LEAST_PATIENCE = 1 / 4, 0.002
 """How long a group is waited for at most: a part of a commit, but so many seconds at least."""
 _STEPS = 8
 """In so many looks; the first that finds nobody new is the last."""
-
-
-class _Append:
-    """The rows of one call: stored all or none."""
-
-    __slots__ = ("also", "error", "is_taken", "rows")
-
-    def __init__(self, rows: Sequence[NewRowValues], also: Also | None = None) -> None:
-        self.rows = rows
-        self.also = also
-        self.is_taken = False  # by the leader, into the transaction
-        self.error: SegOpsError | None = None
-
-
-class _Group:
-    """Rows that will be committed together, and the lock that their threads wait on.
-
-    No lock guards it: a signal handler may interrupt any instruction here, and would wait for
-    a lock that its own thread holds. Appending to a list, and taking a copy of it, are one
-    step each; whoever came too late to be taken finds that out, and joins another group.
-    """
-
-    __slots__ = ("appends", "error", "finished", "is_committed", "leader", "size", "wanted")
-
-    def __init__(self) -> None:
-        self.leader = threading.get_ident()
-        self.appends: list[_Append] = []
-        self.size = 0  # not exact, as `+=` is two steps: a group closes a little sooner or later
-        self.wanted = sys.maxsize  # the leader waits until there are so many appends
-        self.finished = threading.Lock()  # held by the leader as long as it leads
-        self.is_committed = False
-        self.error: BaseException | None = None
 
 
 class GroupCommit:
@@ -101,7 +69,7 @@ class GroupCommit:
         self._has_caps = caps.are_set
         self._clock = clock
         self._recount = Recount()
-        self._open_group: _Group | None = None
+        self._open_group: Group | None = None
         self._arrivals = Bell()
         self._crowd = 0  # how many threads the last group had
         self._seconds = 0.0  # how long its commit took
@@ -112,6 +80,7 @@ class GroupCommit:
         identity: str = NO_IDENTITY,
         moments: Sequence[Moment] | None = None,
         checkpoint: Checkpoint | None = None,
+        priorities: Sequence[str] | None = None,
     ) -> None:
         """Store encoded events, all of them or none; durable when this returns.
 
@@ -121,6 +90,7 @@ class GroupCommit:
             moments: When each was tracked; with an uptime where it does not say when it
                 occurred. Defaults to now, for all of them.
             checkpoint: How far the job has come that they are from; stored with them.
+            priorities: Which go first. Defaults to none: all are as any.
 
         Raises:
             ConfigurationError: The checkpoint is not one.
@@ -129,9 +99,8 @@ class GroupCommit:
             ClosedError: The outbox is closed, or was opened by another process.
         """
         times = moments or [Moment(self._clock.time())] * len(events)
-        rows = new_rows(events, identity, times)
-        also = None if checkpoint is None else setting(checkpoint, self._store.path)
-        append = _Append(rows, also)
+        rows = new_rows(events, identity, times, priorities)
+        append = Append(rows, self._also(checkpoint, priorities))
         while not append.is_taken:
             self._store.check_writable()
             group = self._open_group
@@ -162,21 +131,33 @@ class GroupCommit:
             ClosedError: The outbox is closed, or was opened by another process.
         """
         appends = [self._append_of(each) for each in entries]
-        group = _Group()
+        group = Group()
         group.appends = [each for each in appends if each.error is None]
         if group.appends:
             self._store.check_writable()
             self._store.append(partial(self._commit, group))
         return [each.error for each in appends]
 
-    def _append_of(self, entry: Entry) -> _Append:
-        append = _Append(new_rows(entry.events, entry.identity, entry.moments))
-        if entry.checkpoint is not None:
-            try:
-                append.also = setting(entry.checkpoint, self._store.path)
-            except ConfigurationError as error:
-                append.error = error
+    def _append_of(self, entry: Entry) -> Append:
+        events, identity, moments, checkpoint, priorities = entry
+        append = Append(new_rows(events, identity, moments, priorities))
+        try:
+            append.also = self._also(checkpoint, priorities)
+        except ConfigurationError as error:
+            append.error = error
         return append
+
+    def _also(self, checkpoint: Checkpoint | None, priorities: Sequence[str] | None) -> Also | None:
+        set_it = None if checkpoint is None else setting(checkpoint, self._store.path)
+        if priorities is None:
+            return set_it
+
+        def allow_and_set(writer: sqlite3.Connection) -> None:
+            allow_lanes(writer)
+            if set_it is not None:
+                set_it(writer)
+
+        return allow_and_set
 
     def after_fork_in_child(self) -> None:
         """Leave the open group to the parent, where its leader is, and count the rows anew."""
@@ -184,8 +165,8 @@ class GroupCommit:
         self._arrivals = Bell()
         self._recount = Recount()
 
-    def _lead(self, append: _Append) -> None:
-        group = _Group()
+    def _lead(self, append: Append) -> None:
+        group = Group()
         group.appends.append(append)
         with group.finished:  # given back whatever interrupts this, and only once
             try:
@@ -197,7 +178,7 @@ class GroupCommit:
             finally:
                 self._close(group)
 
-    def _follow(self, group: _Group, append: _Append) -> None:
+    def _follow(self, group: Group, append: Append) -> None:
         group.appends.append(append)
         group.size += len(append.rows)
         if group.size >= MAX_GROUP_ROWS:
@@ -213,7 +194,7 @@ class GroupCommit:
         if has_failed and not group.is_committed:
             raise self._for_this_thread(group.error)
 
-    def _commit(self, group: _Group, queue: EventQueue) -> None:
+    def _commit(self, group: Group, queue: EventQueue) -> None:
         if self._crowd > 1:
             self._gather(group)
         self._close(group)
@@ -237,7 +218,7 @@ class GroupCommit:
         group.is_committed = True
         self._crowd, self._seconds = len(appends), time.monotonic() - began
 
-    def _gather(self, group: _Group) -> None:
+    def _gather(self, group: Group) -> None:
         """Let threads join that were let go with the last group, and are about to come again.
 
         They come one after the other, as they wake one another and have the interpreter. Who
@@ -251,7 +232,7 @@ class GroupCommit:
             self._arrivals.wait(patience / _STEPS)
             before, here = here, len(group.appends)
 
-    def _insert_what_fits(self, queue: EventQueue, appends: Sequence[_Append]) -> None:
+    def _insert_what_fits(self, queue: EventQueue, appends: Sequence[Append]) -> None:
         """Store the calls for which there is room, in one transaction."""
         if self._caps.max_bytes is not None and log_excess(self._store.path):
             # a commit cuts the log once its reader has gone. Where the log alone is what fills the
@@ -262,7 +243,7 @@ class GroupCommit:
             append.error = self._insert_if_it_fits(queue, append)
         queue.writer.execute("COMMIT")
 
-    def _insert_if_it_fits(self, queue: EventQueue, append: _Append) -> SegOpsError | None:
+    def _insert_if_it_fits(self, queue: EventQueue, append: Append) -> SegOpsError | None:
         queue.writer.execute("SAVEPOINT append")
         try:
             if append.also is not None:
@@ -279,7 +260,7 @@ class GroupCommit:
         queue.insert_all(append.rows)
         return None
 
-    def _close(self, group: _Group) -> None:
+    def _close(self, group: Group) -> None:
         if self._open_group is group:
             self._open_group = None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from segops_durable.errors import ConfigurationError, DamagedEventError
 from segops_durable.errors.plain_text import shown
+from segops_durable.outbox.records.lanes import allow_lanes_found
 from segops_durable.outbox.records.letters import Cause, DeadLetter, letter_from_record
 from segops_durable.outbox.records.retried import note_retried
 from segops_durable.outbox.records.rows import new_row
@@ -143,6 +144,7 @@ def _put_back(writer: sqlite3.Connection, letters: list[Any], now: Moment) -> in
     if rows:
         writer.executemany(INSERT_ROW, rows)
         note_retried(writer, len(rows), now)
+        allow_lanes_found(writer)
     return _remove(writer, whole)
 
 

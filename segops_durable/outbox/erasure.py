@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from segops_durable.errors import StorageError
 from segops_durable.errors.plain_text import visible
 from segops_durable.events import encode_text
-from segops_durable.identity import NO_IDENTITY, WHOEVER, identities_of
+from segops_durable.identity import NO_IDENTITY, WHOEVER, identities_of, identity_in, lanes_of
 from segops_durable.outbox.disk.files import damaged_copies
 from segops_durable.outbox.records.letters import read_event
 from segops_durable.outbox.records.marks import Mark, assigned_marks
@@ -36,7 +36,7 @@ _log = logging.getLogger("segops_durable")
 
 _ERASURE = "erasure"
 _NEWEST = "SELECT value FROM meta WHERE name = ?"
-_UNMARK = "DELETE FROM in_flight WHERE identity IN (?, ?) OR assigned IN (?, ?)"
+_UNMARK = "DELETE FROM in_flight WHERE identity = ? OR assigned = ?"
 
 
 class Erasure:
@@ -70,7 +70,8 @@ class Erasure:
         count += _erase(store, LETTERS, _tell(name, ()))  # they have ids of their own: in no batch
 
         def finish(writer: sqlite3.Connection) -> None:
-            writer.execute(_UNMARK, identities * 2)
+            lanes = [(lane, each) for each in identities for lane in lanes_of(each)]
+            writer.executemany(_UNMARK, lanes)
             write_note(writer, _ERASURE, uuid.uuid4().hex)
 
         store.transact(finish)
@@ -102,15 +103,18 @@ def _tell(name: str, marks: Sequence[Mark]) -> IsTheirs:
     needle = encode_text(name)
 
     def is_theirs(row_id: int, data: object, identity: object) -> bool:
-        if identity in identities:
+        whose = identity_in(identity) if isinstance(identity, str) else identity
+        if whose in identities:
             return True
-        if identity == WHOEVER and any(each.first_id <= row_id <= each.last_id for each in marks):
+        if whose == WHOEVER and any(
+            each.identity == identity and each.first_id <= row_id <= each.last_id for each in marks
+        ):
             return True
         if not isinstance(data, bytes) or needle not in data:
             return False
         event = read_event(data)
         # under a public key the device's id is in everybody's events: only the identity tells
-        fields = ("user_id", "anonymous_id") if identity == NO_IDENTITY else ("user_id",)
+        fields = ("user_id", "anonymous_id") if whose == NO_IDENTITY else ("user_id",)
         return event is not None and any(event.get(field) == name for field in fields)
 
     return is_theirs

@@ -13,9 +13,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from segops_durable.errors import ConfigurationError, InvalidEventError, StorageError
-from segops_durable.identity import WHOEVER, normal_url
+from segops_durable.identity import WHOEVER, identity_in, lane_of, normal_url, priority_of
 from segops_durable.outbox.exported_line import ExportedLine, not_exported, read_line
 from segops_durable.outbox.records.generations import GENERATIONS, generation_of, generations_from
+from segops_durable.outbox.records.lanes import allow_lanes_found
 from segops_durable.outbox.records.marks import Mark, assigned_marks
 from segops_durable.outbox.records.notes import read_note
 from segops_durable.outbox.records.rows import Row, new_row
@@ -161,6 +162,7 @@ class Transfer:
             if self._caps.are_set:
                 self._caps.admit(writer, rows, self._store.path, recount)
             writer.executemany(INSERT_ROW, rows)
+            allow_lanes_found(writer)
             return place
 
         return self._store.transact(load)
@@ -214,10 +216,11 @@ def _new_rows(
 
 def _as_sent(row: Row, assigned: Sequence[Mark]) -> Row:
     """A row as whose it is sent: on another device somebody else is current."""
-    if row.identity == WHOEVER:
+    if identity_in(row.identity) == WHOEVER:
         for mark in assigned:
-            if mark.first_id <= row.id <= mark.last_id:
-                return row._replace(identity=mark.assigned)
+            if mark.identity == row.identity and mark.first_id <= row.id <= mark.last_id:
+                lane = lane_of(mark.assigned, priority_of(row.identity))
+                return row._replace(identity=lane)
     return row
 
 

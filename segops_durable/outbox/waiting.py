@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from segops_durable.identity import NO_IDENTITY
+from segops_durable.identity import NO_IDENTITY, lanes_of
 from segops_durable.outbox.disk.files import size_on_disk
 from segops_durable.outbox.expiry import expired_total
 from segops_durable.outbox.findability import BY_INDEX, FIRST
+from segops_durable.outbox.records.lanes import SECRET_LANES
 from segops_durable.outbox.records.rows import Row, safe_moment
 from segops_durable.outbox.records.schema import LETTERS, QUEUE, SELECT_ROWS
 from segops_durable.outbox.records.tally import Standing, standing
@@ -36,6 +37,15 @@ SELECT identity, (
     SELECT min(_id) FROM {QUEUE} AS row WHERE row.identity = named.identity{BY_INDEX}
 ) AS head
 FROM named WHERE identity IS NOT NULL ORDER BY head
+"""
+_URGENT = f"""
+WITH RECURSIVE named (identity) AS (
+    SELECT (SELECT min(identity) FROM {QUEUE} WHERE identity >= 'high ' AND identity <> '')
+    UNION ALL
+    SELECT (SELECT min(identity) FROM {QUEUE} WHERE identity > named.identity{BY_INDEX})
+    FROM named WHERE named.identity < 'high!'
+)
+SELECT identity FROM named WHERE identity < 'high!'
 """
 _SECRET = f"""
 SELECT max(_id), min(CASE WHEN identity = '' THEN _id END)
@@ -113,16 +123,17 @@ class Waiting:
 
     def count_of(self, identities: Sequence[str]) -> dict[str, int]:
         """How many events of each of these identities wait; the cost grows with the answer."""
-        sql = f"SELECT count(*) FROM {QUEUE} WHERE identity = ?{{}}"
-        return {
-            each: self._store.read(sql.format(BY_INDEX if each else ""), (each,))[0][0]
-            for each in identities
-        }
+        return {each: sum(map(self._count_of, lanes_of(each))) for each in identities}
+
+    def _count_of(self, lane: str) -> int:
+        sql = f"SELECT count(*) FROM {QUEUE} WHERE identity = ?{BY_INDEX if lane else ''}"
+        count: int = self._store.read(sql, (lane,))[0][0]
+        return count
 
     def count_public(self) -> int:
         """How many waiting events were tracked under a public key; the cost grows with it."""
         count: int = self._store.read(f"SELECT count(*) FROM {QUEUE} WHERE identity <> ''")[0][0]
-        return count
+        return count - sum(self._count_of(each) for each in SECRET_LANES if each)
 
     def count_after(self, row_id: int) -> int:
         """How many rows newer than that id wait."""
@@ -146,7 +157,7 @@ class Waiting:
     # Whose
 
     def identities(self) -> list[str]:
-        """Whose events wait, those with the oldest first.
+        """Whose events wait, lane by lane, those with the oldest first.
 
         The cost grows with the number of identities, not of events. `NO_IDENTITY` is there
         only if the oldest event of all is of it.
@@ -160,6 +171,11 @@ class Waiting:
             if identity not in named:
                 named.insert(0, identity)
         return named
+
+    def urgent(self) -> list[str]:
+        """The lanes of events that go first; the cost grows with their number."""
+        found = self._store.read(_URGENT)
+        return [each for (each,) in found if isinstance(each, str)]
 
     def find_secret(self, after: int) -> tuple[int, bool]:
         """Look on, page by page, for a row that was tracked under a secret key.

@@ -24,6 +24,7 @@ from segops_durable.errors import (
     StorageError,
     WrongAddressError,
 )
+from segops_durable.intake import Encoded
 from segops_durable.outbox import Checkpoint
 from segops_durable.spark.letters import fields_of
 from segops_durable.spark.pace import Turns
@@ -115,7 +116,7 @@ class Lane:
             self.changed = number
         checkpoint = Checkpoint(name, digest, known, is_first=known is None)
         moments = [Moment(self._clock.time())] * len(encoded)  # a row says itself when it occurred
-        self._intake.append(encoded, moments, None, checkpoint, self._delivery)
+        self._intake.append(Encoded([*encoded], moments), None, checkpoint, self._delivery)
         self._chunks[name] = digest
 
     def drain(self) -> None:

@@ -105,6 +105,7 @@ class MemoryOutbox:
         identity: str = NO_IDENTITY,
         moments: Sequence[Moment] | None = None,  # noqa: ARG002 - no clock is set meanwhile
         checkpoint: Checkpoint | None = None,
+        priorities: Sequence[str] | None = None,  # noqa: ARG002 - all are accepted at once
     ) -> None:
         """Keep encoded events, all of them or none."""
         position = None if checkpoint is None else encoded_position(checkpoint)

@@ -7,7 +7,7 @@ import random
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis.strategies as some
 import pytest
@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from segops_durable import Cause
 from segops_durable.client.options import Options
 from segops_durable.client.wiring import delivery_of, intake_of
+from segops_durable.events import PRIORITIES
 from segops_durable.outbox import Outbox
 from support.clock import MovableClock
 from support.moody import KINDS, Moody, crash
@@ -49,6 +50,7 @@ def check(rig: Rig, segops: Moody, tracked: int) -> None:
     assert twice <= segops.unheard
     refused = set(dead(rig, Cause.REFUSED, Cause.TOO_LARGE))
     assert refused & set(there) <= segops.unheard
+    assert set(dead(rig, Cause.EXPIRED)) & set(there) == set(), "what may have arrived stays"
     assert max([*here.values(), *gone.values()], default=1) == 1
     assert segops.conflicts == []
     assert rig.outbox.waiting.counts().pending == sum(here.values())
@@ -67,8 +69,13 @@ def settle(rig: Rig) -> None:
 class Life(RuleBasedStateMachine):
     """An outbox and its delivery, tracked to, crashed, and answered at random."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(
+        newest_share=some.sampled_from([0.0, 0.3]),
+        catch_up_batch_size=some.sampled_from([None, 24]),
+        max_age=some.sampled_from([None, 9000.0]),
+    )
+    def begin(self, **order: Any) -> None:
+        self.order = order
         self.directory = tempfile.TemporaryDirectory(prefix="segops-model-")
         self.clock = MovableClock()
         self.plan: list[str] = []
@@ -88,6 +95,7 @@ class Life(RuleBasedStateMachine):
             api_key="sk_test",
             queue_path=queue_path,
             batch_size=8,
+            **self.order,
             max_retries=1,
             on_error=lambda _error: None,
         )
@@ -96,14 +104,15 @@ class Life(RuleBasedStateMachine):
             api_url=options.api_url,
             key_fingerprint=options.key_fingerprint,
             clock=self.clock,
+            max_age=options.max_age,
         )
         delivery = delivery_of(options, outbox, None, self.clock)
         intake = intake_of(options, outbox, None, self.clock)
         self.rig = Rig(outbox, delivery, self.clock, [], intake)
 
-    @rule(count=some.integers(1, 20))
-    def track(self, count: int) -> None:
-        self.rig.append(count, first=self.tracked)
+    @rule(count=some.integers(1, 20), priority=some.sampled_from(PRIORITIES))
+    def track(self, count: int, priority: str) -> None:
+        self.rig.append(count, self.tracked, priority)
         self.tracked += count
 
     @rule(kinds=some.lists(some.sampled_from(KINDS), min_size=1, max_size=12))

@@ -221,3 +221,24 @@ def test_what_cannot_be_is_refused_and_nothing_is_moved(
     with pytest.raises(StorageError):
         events.move_to(full)
     assert waiting(shop) == 2
+
+
+def test_a_priority_is_kept_beside_the_event_and_not_within_it(
+    tmp_path: Path, make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    client = make_client(max_retries=0)
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        events = outbox_in(connection)
+        with connection:
+            for number, priority in enumerate(("low", None, "high")):
+                events.track(user_id="u", event_type="e", payload={"n": number}, priority=priority)
+            events.identify(user_id="u", traits={"n": 3}, priority="high")
+            with pytest.raises(InvalidEventError, match="priority"):
+                events.track(user_id="u", event_type="e", priority="urgent")
+        assert events.move_to(client) == 4
+    sandbox.start()
+    assert client.flush(timeout=60).ok
+    found = [row["event"] for row in sandbox.events()]
+    assert [each["payload"]["n"] for each in found] == [2, 3, 1, 0]
+    assert all("priority" not in each for each in found)

@@ -30,9 +30,11 @@ class Rig:
     def state(self) -> str:
         return self.delivery.sender.state.value
 
-    def append(self, count: int, first: int = 0) -> None:
+    def append(self, count: int, first: int = 0, priority: str = "normal") -> None:
         """Store numbered events in one go."""
-        self.outbox.commit.append([encode_event(event) for event in numbered(count, first)])
+        encoded = [encode_event(event) for event in numbered(count, first)]
+        priorities = None if priority == "normal" else [priority] * count
+        self.outbox.commit.append(encoded, priorities=priorities)
 
     def track(self, *events: Event) -> None:
         """Store events as a client does: for whoever uses the device now."""

@@ -23,10 +23,13 @@ def server() -> None:
         durability="normal",
         max_queue_events=1_000_000,
         overflow="drop_oldest",
+        catch_up_batch_size=500,
+        newest_share=0.2,
+        max_age=86_400,
         on_error=lambda error: print(error.hint),
     ) as client:
         client.track(user_id="u", event_type="e", occurred_at=datetime.now(timezone.utc))
-        client.track(segops.Event("u", "e", payload={"a": [1, None]}))
+        client.track(segops.Event("u", "e", payload={"a": [1, None]}, priority="high"))
         client.track({"user_id": "u", "event_type": "e"})
         stored: int = client.track_many([segops.Event("u", "e"), {"user_id": "u"}])
         client.identify(segops.Context("u", {"plan": "pro", "seats": stored}))

@@ -14,9 +14,14 @@ from segops_durable.cli.draining import deliver
 from segops_durable.cli.pairs import name_and_value
 from segops_durable.cli.workspace import workspace
 from segops_durable.errors import InvalidEventError
-from segops_durable.events import Event, make_event, make_identify_event
+from segops_durable.events import PRIORITIES, Event, make_event, make_identify_event
 
 _FLUSH = click.option("--flush", is_flag=True, help="Send it now, and wait. Status 1 if it waits.")
+_PRIORITY = click.option(
+    "--priority",
+    type=click.Choice(PRIORITIES),
+    help="Which of the events that wait leave first. Defaults to normal.",
+)
 _TIMEOUT = click.option(
     "--timeout", default=30.0, show_default=True, help="Seconds that --flush waits at most."
 )
@@ -28,6 +33,7 @@ _TIMEOUT = click.option(
 @click.argument("properties", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--payload", metavar="JSON", help="All properties at once, as a JSON object.")
 @click.option("--occurred-at", metavar="TIME", help="ISO 8601 with a zone. Defaults to now.")
+@_PRIORITY
 @_FLUSH
 @_TIMEOUT
 @configured
@@ -37,6 +43,7 @@ def track(
     properties: tuple[str, ...],
     payload: str | None,
     occurred_at: str | None,
+    priority: str | None,
     flush: bool,
     timeout: float,
     config_file: str | None,
@@ -57,6 +64,7 @@ def track(
         event_type=event_type,
         occurred_at=occurred_at,
         payload=_fields(properties, payload),
+        priority=priority,
     )
     _store(Configuration(given, config_file), event, timeout if flush else None)
 
@@ -65,6 +73,7 @@ def track(
 @click.argument("user_id")
 @click.argument("traits", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--traits", "as_json", metavar="JSON", help="All traits at once, as a JSON object.")
+@_PRIORITY
 @_FLUSH
 @_TIMEOUT
 @configured
@@ -72,6 +81,7 @@ def identify(
     user_id: str,
     traits: tuple[str, ...],
     as_json: str | None,
+    priority: str | None,
     flush: bool,
     timeout: float,
     config_file: str | None,
@@ -85,7 +95,7 @@ def identify(
     Example:
       segops-durable identify user-123 plan=starter seats=3
     """
-    event = make_identify_event(None, user_id, _fields(traits, as_json))
+    event = make_identify_event(None, user_id, _fields(traits, as_json), priority=priority)
     _store(Configuration(given, config_file), event, timeout if flush else None)
 
 

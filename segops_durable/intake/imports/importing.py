@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from segops_durable.errors import ConfigurationError, QueueFullError
 from segops_durable.errors.plain_text import shown
 from segops_durable.events import is_unicode
+from segops_durable.intake.encoded import Encoded, as_given
 from segops_durable.intake.imports.heads import check_head, chunks_of, fingerprint_of
 from segops_durable.intake.imports.import_state import ImportState
 from segops_durable.intake.imports.known import Known
@@ -195,7 +196,7 @@ class Importer:
         if found.key is not None:
             is_first = found.position is None
             checkpoint = Checkpoint(found.key, position, found.position, is_first=is_first)
-            self._intake.append([], [], person, checkpoint, self._listener)
+            self._intake.append(Encoded([], []), person, checkpoint, self._listener)
             self._known.note(found.key, position)
         return beginning, position
 
@@ -210,9 +211,10 @@ class Importer:
         """Store what was made with the place after it, if nobody else has come further."""
         position = state.as_position()
         checkpoint = None if key is None else Checkpoint(key, position, follows)
+        events = Encoded(made.encoded, made.moments, as_given(made.priorities))
         while True:
             try:
-                self._intake.append(made.encoded, made.moments, person, checkpoint, self._listener)
+                self._intake.append(events, person, checkpoint, self._listener)
                 break
             except QueueFullError:
                 if not self.is_worth_waiting():

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.errors import ImportStoppedError
-from segops_durable.events import encode_checked, timestamp_of, write_json
+from segops_durable.events import encode_checked, priority_of_event, timestamp_of, write_json
+from segops_durable.intake.encoded import encode_within
 from segops_durable.intake.imports.rejects import reject
-from segops_durable.intake.intake import encode_within
 from segops_durable.intake.mapping.usual import usual_of
 from segops_durable.system.clock import Moment
 
@@ -30,11 +30,13 @@ class Made(NamedTuple):
         encoded: The events.
         moments: When each was read.
         rejected: The others, as they go into the file of them.
+        priorities: Which go first, as `before_store` has it; empty where nobody looks at events.
     """
 
     encoded: list[bytes]
     moments: list[Moment]
     rejected: list[dict[str, Any]]
+    priorities: list[str]
 
 
 class Maker:
@@ -93,7 +95,7 @@ class Maker:
             ImportStoppedError: More are bad than may be.
         """
         plain = Moment(now.wall)
-        made = Made([], [], [])
+        made = Made([], [], [], [])
         make_fast = self._fast_maker(source, now.wall, anonymous_id)
         for start in range(0, len(records), _MANY):
             group = records[start : start + _MANY]
@@ -111,6 +113,8 @@ class Maker:
                 elif isinstance(data, bytes) and data:
                     made.encoded.append(data)
                     made.moments.append(now if event.occurred_at is None else plain)
+                    if self._screen is not None:
+                        made.priorities.append(priority_of_event(event))
         return made
 
     def _fast_maker(
@@ -168,6 +172,7 @@ class Maker:
                     self.dropped += 1
                     return event, b""
                 event, writer = kept, None  # anything may have been put in it
+                priority_of_event(event)
             return event, encode_within(self._largest, event, now, anonymous_id, writer)
         except (ValueError, TypeError, RecursionError) as error:  # also what is nested too deep
             return None, str(error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segops_durable.events import NORMAL, priority_of_event
+from segops_durable.intake.encoded import Encoded, as_given
 from segops_durable.intake.imports.known import PREFIX as IMPORTS
 from segops_durable.intake.imports.line_ranges import joined, within
 from segops_durable.intake.imports.mended_lines import PREFIX, mended_of, reread
@@ -111,13 +113,14 @@ class Repairs:
         anonymous_id = None if person is None else person.anonymous_id
         encoded: dict[int, bytes] = {}
         moments: list[Moment] = []
+        priorities: list[str] = []
         dropped: list[int] = []
         rejected = known = 0
         for each in group:
             if within(done, each.line) or each.line in encoded:
                 known += 1
                 continue
-            data, moment = self._try_make(each, now, anonymous_id)
+            data, moment, priority = self._try_make(each, now, anonymous_id)
             if not data:
                 dropped.append(each.line)
                 continue
@@ -126,23 +129,26 @@ class Repairs:
                 continue
             encoded[each.line] = data
             moments.append(moment)
+            priorities.append(priority)
         if encoded or dropped:
             following = {"done": joined(done, [*encoded, *dropped])}
             checkpoint = Checkpoint(key, following, position, is_first=position is None)
-            self._intake.append(list(encoded.values()), moments, person, checkpoint, self._listener)
+            events = Encoded([*encoded.values()], moments, as_given(priorities))
+            self._intake.append(events, person, checkpoint, self._listener)
         return ImportResult(len(encoded), rejected, known)
 
     def _try_make(
         self, mended: Mended, now: Moment, anonymous_id: str | None
-    ) -> tuple[bytes | str, Moment]:
-        """The bytes of a record's event, or why there are none; and when it was read."""
+    ) -> tuple[bytes | str, Moment, str]:
+        """The bytes of a record's event, or why there are none; when it was read, its priority."""
         try:
             source, record = reread(mended)
         except (ValueError, RecursionError) as error:
-            return str(error), now
+            return str(error), now, NORMAL
         event, data = self._maker.try_encode(source, record, now.wall, anonymous_id)
         is_now = event is not None and event.occurred_at is None
-        return data, now if is_now else Moment(now.wall)
+        priority = NORMAL if event is None else priority_of_event(event)
+        return data, now if is_now else Moment(now.wall), priority
 
 
 def unmended(outbox: Outbox, state: ImportState) -> int:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.errors import InvalidEventError
-from segops_durable.events import Event, make_event, words_of
+from segops_durable.events import NORMAL, Event, make_event, words_of
+from segops_durable.intake.encoded import as_given
 from segops_durable.intake.messages.columns import added, check_columns, record_of, time_of
 from segops_durable.intake.messages.message import Bad
 from segops_durable.intake.sources.json_objects import read_objects
@@ -32,6 +33,7 @@ class Made(NamedTuple):
         bad: The messages that are none.
         dropped: Events that were dropped, and messages of which none was wanted.
         tombstones: Messages without a value, which are passed over.
+        priorities: Which events go first; empty where all are as any.
     """
 
     encoded: list[bytes]
@@ -39,6 +41,7 @@ class Made(NamedTuple):
     bad: list[Bad]
     dropped: int
     tombstones: int
+    priorities: list[str]
 
 
 class Maker:
@@ -74,15 +77,15 @@ class Maker:
         now = self._intake.moment()
         if not self._intake.is_screened:
             try:
-                encoded, moments = self._intake.encoded([*_flat(events)], now, None)
+                encoded, moments, given = self._intake.encoded([*_flat(events)], now, None)
             except (ValueError, TypeError, RecursionError):
                 pass  # one by one it is told which of them, and why
             else:
-                return Made(encoded, moments, bad, nothing, tombstones)
-        made = Made([], [], [], nothing, tombstones)
+                return Made(encoded, moments, bad, nothing, tombstones, given or [])
+        made = Made([], [], [], nothing, tombstones, [])
         for message, each in zip(messages, found, strict=True):
             made = self._add(made, message, each, now)
-        return made
+        return made._replace(priorities=as_given(made.priorities) or [])
 
     def record(self, message: Message) -> dict[str, Any] | None:
         """A message as the record that its event was to be made of; None where it is none."""
@@ -151,12 +154,13 @@ class Maker:
         try:
             screened = [self._intake.screened(each) for each in found]
             kept = [each for each in screened if each is not None]
-            encoded, moments = self._intake.encoded(kept, now, None)
+            encoded, moments, priorities = self._intake.encoded(kept, now, None)
         except (ValueError, TypeError, RecursionError) as error:
             made.bad.append(Bad(message, str(error)))
             return made
         made.encoded.extend(encoded)
         made.moments.extend(moments)
+        made.priorities.extend(priorities or [NORMAL] * len(encoded))
         return made._replace(dropped=made.dropped + len(found) - len(kept))
 
 

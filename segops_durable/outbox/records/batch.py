@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from segops_durable.identity import NO_IDENTITY
+from segops_durable.identity import NO_IDENTITY, identity_in
 from segops_durable.outbox.records.columns import Rows
 from segops_durable.outbox.records.walking import HIGHEST_ID
 
@@ -66,13 +66,13 @@ class Batch:
 
     @property
     def identity(self) -> str:
-        """Whose events these are; `NO_IDENTITY` under a secret key."""
+        """Whose events these are, and of which priority: their lane."""
         return self.rows[0].identity
 
     @property
     def sent_as(self) -> str:
         """The identity that they are sent as."""
-        return self.assigned or self.identity
+        return self.assigned or identity_in(self.identity)
 
     @property
     def first_id(self) -> int:
@@ -111,7 +111,7 @@ class Take:
 
     Attributes:
         limit: Rows in a batch at most.
-        identity: Whose. Defaults to those of events under a secret key.
+        identity: Of which lane. Defaults to that of events under a secret key, of no priority.
         minimum: Take none unless so many rows wait; a batch that was taken before is taken.
         small_up_to: A smaller one may hold the rows up to this one. Defaults to none.
         up_to: Take none that begins behind this row. Defaults to any.

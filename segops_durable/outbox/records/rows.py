@@ -6,6 +6,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from segops_durable.identity import lane_of
 from segops_durable.outbox.records.typed import as_bytes, is_time
 from segops_durable.system.clock import Moment
 
@@ -67,12 +68,14 @@ class Entry(NamedTuple):
         identity: Whose they are.
         moments: When each was tracked.
         checkpoint: How far the job has come that they are from; None where it is no job.
+        priorities: Which go first; None where all are as any.
     """
 
     events: Sequence[bytes]
     identity: str
     moments: Sequence[Moment]
     checkpoint: Checkpoint | None
+    priorities: Sequence[str] | None = None
 
 
 def new_row(data: bytes, moment: Moment, identity: str) -> NewRow:
@@ -82,7 +85,10 @@ def new_row(data: bytes, moment: Moment, identity: str) -> NewRow:
 
 
 def new_rows(
-    events: Sequence[bytes], identity: str, moments: Iterable[Moment]
+    events: Sequence[bytes],
+    identity: str,
+    moments: Iterable[Moment],
+    priorities: Sequence[str] | None = None,
 ) -> list[NewRowValues]:
     """Make rows of many events, as `new_row` does; most of them have one moment in common.
 
@@ -90,7 +96,11 @@ def new_rows(
         events: The encoded events.
         identity: Whose they are.
         moments: When each was tracked.
+        priorities: Which go first. Defaults to none: all are as any.
     """
+    if priorities is not None:
+        lanes = (lane_of(identity, each) for each in priorities)
+        return [new_row(*each) for each in zip(events, moments, lanes, strict=True)]
     rows: list[NewRowValues] = []
     last, end = None, b""
     wall, uptime, boot = 0.0, None, None

@@ -222,6 +222,8 @@ UPGRADES = (
 """What makes each version of the schema out of the one before, from an empty file on."""
 
 SCHEMA_VERSION = len(UPGRADES)
+LANES_VERSION = SCHEMA_VERSION + 1
+"""That of a file in which events have a priority: nothing of its tables differs."""
 UNSEALED_VERSION = UPGRADES.index(_WITH_SEALS)
 """The last version whose records have no seals."""
 SHARED_VERSION = UPGRADES.index(_WITH_OWN_IDS)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segops_durable.outbox.records.marks import Mark
 from segops_durable.outbox.records.schema import (
+    LANES_VERSION,
     LETTERS,
     QUEUE,
     SCHEMA_VERSION,
@@ -101,8 +102,9 @@ def _check_none_is_lost(found: Sequence[Mended | None]) -> None:
 
 def _version_of(connection: sqlite3.Connection) -> int:
     """One of the versions that a file may have while it is open."""
+    version: int
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return SHARED_VERSION if version == SHARED_VERSION else SCHEMA_VERSION
+    return version if version in {SHARED_VERSION, LANES_VERSION} else SCHEMA_VERSION
 
 
 def _is_all_well(connection: sqlite3.Connection) -> bool:

@@ -23,7 +23,7 @@ from segops_durable.outbox.disk.files import check_database, companions, file_id
 from segops_durable.outbox.disk.header import SIZE, user_version
 from segops_durable.outbox.disk.holding import opened
 from segops_durable.outbox.records.incidents import Incident, noted_incidents
-from segops_durable.outbox.records.schema import SCHEMA_VERSION, SHAPE
+from segops_durable.outbox.records.schema import LANES_VERSION, SCHEMA_VERSION, SHAPE
 from segops_durable.outbox.records.seals import DamagedRecordError
 from segops_durable.outbox.store.event_queue import EventQueue
 from segops_durable.outbox.store.failures import is_damage
@@ -216,9 +216,9 @@ class Opener:
     # What is said of it
 
     def _check_version(self, version: int) -> None:
-        if version > SCHEMA_VERSION:
+        if version > LANES_VERSION:
             raise StorageError(
-                f"{self._path} has schema version {version}, this package knows {SCHEMA_VERSION}",
+                f"{self._path} has schema version {version}, this package knows {LANES_VERSION}",
                 path=str(self._path),
                 hint="Upgrade segops-durable, or give another queue_path",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -185,3 +186,30 @@ def test_what_an_import_has_no_type_for_may_be_put_in(
     path.write_text('{"user_id": "a", "event_type": "sold"}\n')
     assert client.import_events(path).stored == 1
     assert [each["payload"] for each in sent(client, sandbox)] == [{"price": 9.9}]
+
+
+def test_the_priority_that_it_gives_counts_also_for_what_is_imported(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    def by_number(event: Event) -> Event:
+        if event.payload["n"] == 9:
+            event.priority = "urgent"
+        elif event.payload["n"] % 2:
+            event.priority = "high"
+        return event
+
+    sandbox.stop()
+    client = make_client(before_store=by_number, max_retries=0)
+    path, rejects = tmp_path / "a.jsonl", tmp_path / "rejects.jsonl"
+    lines = [{"user_id": "a", "event_type": "e", "priority": "low", "n": n} for n in (0, 1, 2, 9)]
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in lines))
+    result = client.import_events(path, rejects=rejects)
+    assert (result.stored, result.rejected) == (3, 1)
+    rejects.write_text(re.sub(r'(n\\*": ?)9', r"\g<1>3", rejects.read_text()))
+    assert client.import_rejected(rejects).stored == 1
+    client.track(user_id="a", event_type="e", payload={"n": 4})
+    sandbox.start()
+    events = sent(client, sandbox)
+    assert [each["payload"]["n"] for each in events] == [1, 3, 0, 2, 4]
+    columns = [each["payload"].get("priority") for each in events]
+    assert columns == ["low", "low", "low", "low", None], "a column is a property, as ever"

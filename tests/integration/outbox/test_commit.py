@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segops_durable import QueueFullError, StorageError
-from segops_durable.outbox.commit import _Group
+from segops_durable.outbox.groups import Group
 from segops_durable.system.bell import Bell
 from support.outboxes import events, take
 
@@ -127,7 +127,7 @@ def test_a_call_from_a_signal_handler_within_a_commit_raises_and_does_not_hang(
     outbox = open_outbox()
     with pytest.raises(StorageError, match="signal handler"):
         outbox._store.write(lambda _queue: outbox.commit.append(events(1)))
-    group = outbox.commit._open_group = _Group()  # this thread leads a group that is still open
+    group = outbox.commit._open_group = Group()  # this thread leads a group that is still open
     with group.finished, pytest.raises(StorageError, match="signal handler"):
         outbox.commit.append(events(1))
     outbox.commit.append(events(1))

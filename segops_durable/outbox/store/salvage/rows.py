@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from segops_durable.outbox.disk.pages import TABLE_LEAF
 from segops_durable.outbox.records.burial import bury
+from segops_durable.outbox.records.lanes import allow_lanes_found
 from segops_durable.outbox.records.letters import Cause, Letter
 from segops_durable.outbox.records.rows import Row
 from segops_durable.outbox.records.schema import INSERT_ROW_AS, QUEUE, ROW, SELECT_ROWS
@@ -85,6 +86,7 @@ class Rows:
             self._target.execute(f"CREATE INDEX salvaged ON {QUEUE} (crc)")
             self._place(waiting)
             self._target.execute("DROP INDEX salvaged")
+        allow_lanes_found(self._target)
         damaged = [row for row in self._damaged.values() if not self._has_id(row.id)]
         bury(self._target, damaged, _UNREADABLE)
         return len(damaged)

@@ -39,6 +39,20 @@ def test_an_event_of_a_script_is_on_disk_when_the_command_returns(
     assert len(sandbox.events()) == 5
 
 
+def test_a_priority_that_is_given_decides_which_leave_first(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    commands("track", "ann", "third", "--priority", "low")
+    commands("track", "ann", "second")
+    commands("identify", "ann", "--priority", "high")
+    assert "is not one of" in commands("track", "ann", "x", "--priority", "urgent", status=2).output
+    sandbox.start()
+    commands("drain")
+    sent = [row["event"]["event_type"] for row in sandbox.events()]
+    assert sent == ["context_identified", "second", "third"]
+
+
 def test_a_full_queue_is_told_of_by_the_command_that_meets_it(
     commands: Commands, sandbox: Sandbox
 ) -> None:

@@ -116,9 +116,9 @@ lines = st.lists(records.map(lambda record: json.dumps(record).encode()) | odd_l
 def made_of(data: bytes, field_map: FieldMap, anonymous_id: str | None, **options: Any) -> Any:
     source = open_source(io.BytesIO(data), "jsonl", FileOptions(**options))
     maker = Maker(field_map, 600, None)
-    made = Made([], [], [])
+    made = Made([], [], [], [])
     for chunk in source.chunks(BEGINNING):
-        encoded, moments, rejected = maker.make(source, chunk.records, NOW, anonymous_id)
+        encoded, moments, rejected, _ = maker.make(source, chunk.records, NOW, anonymous_id)
         made.encoded.extend(encoded)
         made.moments.extend(moments)
         made.rejected.extend(rejected)
