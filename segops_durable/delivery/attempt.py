@@ -108,7 +108,9 @@ class Attempt:
             )
         finally:  # the disk is asked before each attempt, and may fail after the first
             self._arrivals.note(batch, verdicts)
-        verdict = replace(verdict, is_unsent=all(each.is_unsent for each in verdicts))
+        is_unsent = all(each.is_unsent for each in verdicts)
+        if verdict.is_unsent != is_unsent:
+            verdict = replace(verdict, is_unsent=is_unsent)
         return Outcome(batch, verdict, len(verdicts), retry_after=self._order_of(verdict))
 
     def _order_of(self, verdict: Verdict) -> float | None:

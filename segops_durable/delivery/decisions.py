@@ -140,6 +140,7 @@ BACKING_OFF = Decision(state=State.BACKING_OFF, longest_pause=LONGEST_PAUSE)
 """A round ended in an exception."""
 
 _ANSWERED = Decision(finding=Finding.ANSWERED, is_pause_over=True)
+_SETTLED = replace(_ANSWERED, fate=Fate.SETTLED)
 
 
 def decide(outcome: Outcome, known: Known) -> Decision:
@@ -207,7 +208,7 @@ def afterwards(decision: Decision, told: Reason | None) -> Decision:
 
 
 def _accepted(_outcome: Outcome, _known: Known) -> Decision:
-    return replace(_ANSWERED, fate=Fate.SETTLED)
+    return _SETTLED
 
 
 def _refused(outcome: Outcome, known: Known) -> Decision:
@@ -216,7 +217,7 @@ def _refused(outcome: Outcome, known: Known) -> Decision:
     if is_too_large and not known.may_be_divided:  # a proxy's 413 says nothing of SegOps
         return _inconclusive(outcome, known)
     if len(outcome.batch.rows) == 1:
-        return replace(_ANSWERED, fate=Fate.SETTLED)
+        return _SETTLED
     # one that is too large is taken anew, by the limit
     return replace(_ANSWERED, fate=Fate.RELEASED if is_too_large else Fate.HALVED)
 

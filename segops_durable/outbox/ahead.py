@@ -56,7 +56,8 @@ class Ahead:
         They are where there are as many of that identity between the first and the last, with
         the same sum of checksums. One that was erased, dropped, sent or corrected is not.
         """
-        first, last = self.rows[0].id, self.rows[-1].id
+        ids = Rows.of(self.rows).ids
+        first, last = ids[0], ids[-1]
         return (
             (take.limit, take.identity, take.max_bytes)
             == (self.take.limit, self.take.identity, self.take.max_bytes)

@@ -121,7 +121,8 @@ class Batches:
             found: list[Taken] = []
             made: tuple[str, ...] = ()
             for take in takes:
-                taken = self._next(writer, replace(take, aside=(*take.aside, *made)))
+                others = replace(take, aside=(*take.aside, *made)) if made else take
+                taken = self._next(writer, others)
                 found.append(taken)
                 if taken.batch is None:
                     break

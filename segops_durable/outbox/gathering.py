@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from segops_durable.outbox.records.batch import Take
+    from segops_durable.outbox.records.columns import Rows
     from segops_durable.outbox.records.rows import Row
 
 _FREE = f"""
@@ -97,21 +99,20 @@ def rows_from(writer: sqlite3.Connection, first_id: int, take: Take) -> Sequence
     """
     (following,) = writer.execute(_NEXT_MARK, (take.identity, first_id)).fetchone()
     tail = " AND _id >= ? AND _id < ? ORDER BY _id LIMIT ?"
-    rows: Sequence[Row] = rows_of(
-        writer, take.identity, tail, first_id, following or HIGHEST_ID, take.limit
-    )
-    if not rows or rows[0].id != first_id:
+    rows = rows_of(writer, take.identity, tail, first_id, following or HIGHEST_ID, take.limit)
+    if not rows or rows.ids[0] != first_id:
         raise out_of_order()
     if len(rows) < take.minimum:
-        rows = [row for row in rows if row.id <= take.small_up_to]
+        rows = rows[: bisect_right(rows.ids, take.small_up_to)]
     return fitting(rows, take.max_bytes)
 
 
-def fitting(rows: Sequence[Row], max_bytes: int | None, *, is_last: bool = False) -> Sequence[Row]:
+def fitting(rows: Rows, max_bytes: int | None, *, is_last: bool = False) -> Rows:
     """The first of the rows, or the last, whose body is no larger; at least one."""
     if max_bytes is None:
         return rows
     room = max_bytes - body_size(())
-    with_commas = accumulate(len(row.data) + 1 for row in (reversed(rows) if is_last else rows))
+    data = reversed(rows.data) if is_last else rows.data
+    with_commas = accumulate(len(each) + 1 for each in data)
     count = max(1, sum(1 for size in with_commas if size - 1 <= room))
     return rows[-count:] if is_last else rows[:count]

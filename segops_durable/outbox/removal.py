@@ -36,8 +36,8 @@ def delete_rows(writer: sqlite3.Connection, rows: Sequence[Row]) -> int:
     Raises:
         sqlite3.DatabaseError: One is there, and cannot be deleted.
     """
-    if len(rows) > 1 and _are_all_between(writer, rows):  # one statement takes a third of many
-        return writer.execute(_DELETE_BETWEEN, (rows[0].id, rows[-1].id)).rowcount
+    if len(rows) > 1 and _are_all_between(writer, Rows.of(rows)):
+        return writer.execute(_DELETE_BETWEEN, _ends(Rows.of(rows))).rowcount  # a third of many
     return delete_known(writer, [_known_by(row) for row in rows])
 
 
@@ -49,14 +49,18 @@ def delete_known(writer: sqlite3.Connection, keys: Sequence[RowKey]) -> int:
     return removed
 
 
-def _are_all_between(writer: sqlite3.Connection, rows: Sequence[Row]) -> bool:
+def _ends(rows: Rows) -> tuple[int, int]:
+    return rows.ids[0], rows.ids[-1]
+
+
+def _are_all_between(writer: sqlite3.Connection, rows: Rows) -> bool:
     """Whether rows are there, and no others from the first of them to the last.
 
     Others in their place would have to have the same sum of checksums, which is as unlikely as
     one other row that has the same checksum.
     """
-    found = writer.execute(_BETWEEN, (rows[0].id, rows[-1].id)).fetchone()
-    return bool(found == (len(rows), sum(Rows.of(rows).crcs)))
+    found = writer.execute(_BETWEEN, _ends(rows)).fetchone()
+    return bool(found == (len(rows), sum(rows.crcs)))
 
 
 def delete_found(writer: sqlite3.Connection, rows: Sequence[Row]) -> int:

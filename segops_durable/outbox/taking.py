@@ -21,7 +21,7 @@ from segops_durable.outbox.records.batch import (
     digest_of,
     is_key_of,
 )
-from segops_durable.outbox.records.columns import damaged_among
+from segops_durable.outbox.records.columns import Rows, damaged_among
 from segops_durable.outbox.records.marks import first_mark, mark, unmark
 from segops_durable.outbox.records.walking import PAGE_ROWS, out_of_order
 from segops_durable.outbox.removal import bury_damaged
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 def key_of(uuid: str, rows: Sequence[Row], digest: str) -> str:
     """Name a batch by its outbox, its rows and their bytes."""
-    return f"{uuid}-{rows[0].id}-{rows[-1].id}-{len(rows)}-{digest}"
+    ids = Rows.of(rows).ids
+    return f"{uuid}-{ids[0]}-{ids[-1]}-{len(ids)}-{digest}"
 
 
 class Taking:

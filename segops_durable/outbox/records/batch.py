@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from segops_durable.identity import NO_IDENTITY, identity_in
@@ -64,10 +65,14 @@ class Batch:
         if not self.body:
             object.__setattr__(self, "body", body_of(self.rows))
 
+    @cached_property
+    def _first(self) -> Row:
+        return self.rows[0]  # of columns a row is made each time
+
     @property
     def identity(self) -> str:
         """Whose events these are, and of which priority: their lane."""
-        return self.rows[0].identity
+        return self._first.identity
 
     @property
     def sent_as(self) -> str:
@@ -77,9 +82,9 @@ class Batch:
     @property
     def first_id(self) -> int:
         """The oldest row's id."""
-        return self.rows[0].id
+        return self._first.id
 
-    @property
+    @cached_property
     def last_id(self) -> int:
         """The newest row's id."""
         return self.rows[-1].id
