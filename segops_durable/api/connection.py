@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from segops_durable.api.connecting import Dialler
     from segops_durable.api.progress import RequestProgress
 
+_MOST_AT_ONCE = 8192
+"""Bytes of an answer that are received at once; a reader of it has room for as many."""
+
 _AT_ONCE = 16_384
 """Bytes that a new socket takes without waiting for its peer to read (Linux, tcp_wmem)."""
 
@@ -140,16 +143,18 @@ class Connection(urllib3.connection.HTTPConnection):
             self._is_requesting = False
             progress.has_left()
 
-    def ask(self, head: bytes, body: bytes) -> http.client.HTTPResponse:
-        """Send a request, as it is, over a connection that is open; read the answer's head.
+    def ask(self, head: bytes, body: bytes) -> bytes:
+        """Send a request, as it is, over a connection that is open; wait for the answer.
 
         Args:
             head: The request line, and the headers to their end.
             body: What follows.
 
+        Returns:
+            What came first of the answer, for `head_of` if it is not all; nothing at its end.
+
         Raises:
             OSError: The connection broke, or the time is up.
-            http.client.HTTPException: What came is not HTTP.
         """
         progress = self.link.progress
         progress.is_tracked = self._is_requesting = True
@@ -165,8 +170,25 @@ class Connection(urllib3.connection.HTTPConnection):
         finally:
             self._is_requesting = False
             progress.has_left()
-        self.link.deadline.run_aside(progress.meanwhile)
-        wire = _OwnResponse(self.sock, method="POST", deadline=self.link.deadline)
+        deadline = self.link.deadline
+        deadline.run_aside(progress.meanwhile)
+        deadline.check()
+        self.sock.settimeout(deadline.remaining)
+        came: bytes = self.sock.recv(_MOST_AT_ONCE)
+        return came
+
+    def head_of(self, came: bytes) -> http.client.HTTPResponse:
+        """Read the head of an answer.
+
+        Args:
+            came: What came first of it.
+
+        Raises:
+            OSError: The connection broke, or the time is up.
+            http.client.HTTPException: What came is not HTTP.
+        """
+        deadline = self.link.deadline
+        wire = _OwnResponse(self.sock, method="POST", deadline=deadline, came=came)
         wire.begin()
         return wire
 
@@ -228,8 +250,15 @@ class _Stream:
 class _Response(http.client.HTTPResponse):
     """Reads by a deadline, and passes over headers that nobody needs."""
 
-    def __init__(self, sock: socket.socket, *args: Any, deadline: Deadline, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
-        stream: Any = _Stream(io.BufferedReader(Reader(sock, deadline)))
+    def __init__(
+        self,
+        sock: socket.socket,
+        *args: Any,  # noqa: ANN401 - passed on
+        deadline: Deadline,
+        came: bytes = b"",
+        **kwargs: Any,  # noqa: ANN401 - likewise
+    ) -> None:
+        stream: Any = _Stream(io.BufferedReader(Reader(sock, deadline, came), _MOST_AT_ONCE))
         super().__init__(stream, *args, **kwargs)
 
     def begin(self) -> None:

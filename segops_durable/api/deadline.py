@@ -60,13 +60,19 @@ class Deadline:
 class Reader(io.RawIOBase):
     """Reads from a socket, each time with no more than what is left of the deadline.
 
+    Args:
+        sock: The socket.
+        deadline: When all has to be over.
+        came: What was received from it before, and is read first. Defaults to nothing.
+
     Attributes:
         may_hold: Whether the socket may hold what does not show in a poll of it, as TLS does.
         is_glance: Whether to take only what it holds so, as it is set not to wait.
     """
 
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, sock: socket.socket, deadline: Deadline, came: bytes = b"") -> None:
         self._socket = sock
+        self._came = came
         self._raw = sock.makefile("rb", buffering=0)  # keeps the socket open until it is closed
         self._deadline = deadline
         self.is_glance = False
@@ -82,6 +88,11 @@ class Reader(io.RawIOBase):
 
     def readinto(self, buffer: Buffer, /) -> int | None:
         """Read what comes, while there is time."""
+        if self._came:
+            room = memoryview(buffer).cast("B")
+            count = min(len(self._came), len(room))
+            room[:count], self._came = self._came[:count], self._came[count:]
+            return count
         if self.is_glance and not self.may_hold:
             return None
         if not self.is_glance:

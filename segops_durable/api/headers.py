@@ -21,7 +21,7 @@ MAX_HEAD_BYTES = 1 << 20
 MOST_INTERIM = 100
 """Interim answers before the final one; whoever sends more sends them for ever."""
 
-_KEPT = {
+KEPT = {
     b"connection",
     b"content-encoding",
     b"content-length",
@@ -31,6 +31,7 @@ _KEPT = {
     b"retry-after",
     b"transfer-encoding",
 }
+"""The headers that anything depends on."""
 _MOST_KEPT = 64
 _MOST_DIGITS = 19
 _LINE = 1 << 16
@@ -159,7 +160,7 @@ class HeaderSieve:
                 return line
             if not line.startswith((b" ", b"\t")):  # those go on with the one before
                 name = line.partition(b":")[0].strip().lower()
-                self._is_kept = name in _KEPT and self._kept < _MOST_KEPT
+                self._is_kept = name in KEPT and self._kept < _MOST_KEPT
                 self._kept += self._is_kept
             if self._is_kept:
                 return line

@@ -18,7 +18,7 @@ import requests.utils
 from urllib3.util.connection import is_connection_dropped
 
 from segops_durable.api.connection import Connection, DeadlineAdapter
-from segops_durable.api.response import read_answer, read_wire
+from segops_durable.api.response import read_answer, read_wire, whole_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,8 +143,13 @@ class OwnWay:
     ) -> Answer:
         is_expected = False
         try:
-            wire = connection.ask(start + _lines(headers) + b"\r\n", body)
-            answer, is_expected = read_wire(wire, connection, self._link.deadline.check)
+            came = connection.ask(start + _lines(headers) + b"\r\n", body)
+            answer = whole_answer(came, connection.sock)
+            if answer is not None:
+                is_expected = answer.document is not None
+            else:
+                wire = connection.head_of(came)
+                answer, is_expected = read_wire(wire, connection, self._link.deadline.check)
             is_expected = is_expected and self._link.progress.is_whole
             return answer
         finally:

@@ -8,6 +8,7 @@ being read nobody else may take the connection, as `urllib3` would have it.
 from __future__ import annotations
 
 import http.client
+import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import DecodeError
 
 from segops_durable.api.deadline import Reader
-from segops_durable.api.headers import read_past_interim
+from segops_durable.api.headers import KEPT, read_past_interim
 from segops_durable.api.verdicts import Answer
 
 if TYPE_CHECKING:
@@ -111,6 +112,39 @@ def read_wire(
     wire.fp = None  # type: ignore[assignment]  # as `http.client` leaves it
     stream.close()
     return answer, is_expected
+
+
+def whole_answer(came: bytes, sock: socket.socket) -> Answer | None:
+    """An answer that came at once and is in no way unusual; None for any other, to be read on.
+
+    To read it as one that comes by and by takes a tenth of what a small batch costs in all.
+
+    Args:
+        came: All that was received.
+        sock: Where from: what TLS holds besides does not show here.
+    """
+    head, _, body = came.partition(b"\r\n\r\n")
+    status_line, *lines = head.split(b"\r\n")
+    if _SUCCESS.fullmatch(status_line) is None or hasattr(sock, "pending"):
+        return None
+    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for line in lines:
+        found = _HEADER.fullmatch(line)
+        if found is None:
+            return None
+        name, value = found.groups()
+        if (kept := name.lower()) in KEPT:
+            if kept not in _USUAL or name.decode() in headers:
+                return None
+            headers[name.decode()] = value.decode()
+    if headers.get("Content-Length") != str(len(body)):
+        return None
+    return Answer(int(status_line[9:12]), headers, body)
+
+
+_SUCCESS = re.compile(rb"HTTP/1\.1 20[0-2] [ -~]*")
+_HEADER = re.compile(rb"([!#-'*+.0-9A-Z^-z|~-]+):[ \t]*([!-~](?:[ -~]*[!-~])?)")
+_USUAL = {b"content-length", b"content-type", b"date"}
 
 
 def _body_of(wire: http.client.HTTPResponse, check: Callable[[], None]) -> bytes | None:

@@ -68,9 +68,8 @@ class Answer:
         if media_type != "application/json" or self.body is None:
             return None
         try:
-            document = json.loads(
-                self.body, object_pairs_hook=_unambiguous, parse_constant=_refuse_constant
-            )
+            encoding = json.detect_encoding(self.body)  # as `json.loads` has it
+            document = _DECODER.decode(self.body.decode(encoding, "surrogatepass"))
         except (ValueError, RecursionError):
             return None
         return document if isinstance(document, dict) else None
@@ -219,6 +218,10 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+# `json.loads` makes one for each answer, which takes as long as the answer
+_DECODER = json.JSONDecoder(object_pairs_hook=_unambiguous, parse_constant=_refuse_constant)
 
 
 def _summary(answer: Answer) -> str:

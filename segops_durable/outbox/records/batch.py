@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from segops_durable.identity import NO_IDENTITY, identity_in
@@ -65,14 +64,10 @@ class Batch:
         if not self.body:
             object.__setattr__(self, "body", body_of(self.rows))
 
-    @cached_property
-    def _first(self) -> Row:
-        return self.rows[0]  # of columns a row is made each time
-
     @property
     def identity(self) -> str:
         """Whose events these are, and of which priority: their lane."""
-        return self._first.identity
+        return self.rows.identity if isinstance(self.rows, Rows) else self.rows[0].identity
 
     @property
     def sent_as(self) -> str:
@@ -82,12 +77,17 @@ class Batch:
     @property
     def first_id(self) -> int:
         """The oldest row's id."""
-        return self._first.id
+        return self._ids[0]
 
-    @cached_property
+    @property
     def last_id(self) -> int:
         """The newest row's id."""
-        return self.rows[-1].id
+        return self._ids[-1]
+
+    @property
+    def _ids(self) -> Sequence[int]:
+        """Off the columns, if they are columns: there a row would be made each time."""
+        return self.rows.ids if isinstance(self.rows, Rows) else [row.id for row in self.rows]
 
     @property
     def size(self) -> int:
