@@ -32,6 +32,9 @@ FROM {QUEUE} WHERE identity = ?{{by_index}} AND _id BETWEEN ? AND ?
 """
 
 
+_HEAD = f"SELECT _id, identity, EXISTS (SELECT 1 FROM in_flight) FROM {QUEUE} ORDER BY _id LIMIT 1"
+
+
 @dataclass(frozen=True)
 class Ahead:
     """A full batch that is not marked yet: what is appended meanwhile makes no other of it.
@@ -42,6 +45,7 @@ class Ahead:
         body: What they make.
         digest: The end of its key.
         bounds: By how much the clock may be ahead of the uptime, or their times are corrected.
+        since: In which state the file had been left before.
     """
 
     take: Take
@@ -49,6 +53,7 @@ class Ahead:
     body: bytes
     digest: str
     bounds: tuple[float, float]
+    since: object
 
     def is_next(self, writer: sqlite3.Connection, take: Take, now: Moment) -> bool:
         """Whether these rows, as they are, are what a take would find, as none is marked.
@@ -59,12 +64,25 @@ class Ahead:
         ids = Rows.of(self.rows).ids
         first, last = ids[0], ids[-1]
         return (
-            (take.limit, take.identity, take.max_bytes)
-            == (self.take.limit, self.take.identity, self.take.max_bytes)
-            and first <= take.up_to
-            and are_within(self.bounds, now)
+            self._is_for(take, now)
             and writer.execute(*free_query(take)).fetchone() == (first,)
             and self._are_there(writer, first, last)
+        )
+
+    def is_at_head(self, writer: sqlite3.Connection, take: Take, now: Moment) -> bool:
+        """Whether these rows are what a take would find, as nobody has altered any since.
+
+        They are where the first of them is the oldest row of all, and none is marked.
+        """
+        head = Rows.of(self.rows).ids[0], take.identity, 0
+        return self._is_for(take, now) and writer.execute(_HEAD).fetchone() == head
+
+    def _is_for(self, take: Take, now: Moment) -> bool:
+        return (
+            (take.limit, take.identity, take.max_bytes)
+            == (self.take.limit, self.take.identity, self.take.max_bytes)
+            and Rows.of(self.rows).ids[0] <= take.up_to
+            and are_within(self.bounds, now)
         )
 
     def _are_there(self, writer: sqlite3.Connection, first: int, last: int) -> bool:
@@ -76,13 +94,16 @@ class Ahead:
         return is_free and (count, crcs) == (len(self.rows), sum(Rows.of(self.rows).crcs))
 
 
-def read_ahead(reader: sqlite3.Connection, take: Take, boot: int | None) -> Ahead | None:
+def read_ahead(
+    reader: sqlite3.Connection, take: Take, boot: int | None, since: object
+) -> Ahead | None:
     """Read the batch that a take would find if none is marked; None if it is not a full one.
 
     Args:
         reader: Any connection.
         take: What will be taken.
         boot: The boot of the machine.
+        since: In which state the file has been left before.
 
     Raises:
         sqlite3.DatabaseError: The file is damaged.
@@ -91,4 +112,4 @@ def read_ahead(reader: sqlite3.Connection, take: Take, boot: int | None) -> Ahea
     if len(rows) < take.limit or damaged_among(rows):
         return None
     body = body_of(rows)
-    return Ahead(take, rows, body, digest_of(body), bounds_of(rows, boot))
+    return Ahead(take, rows, body, digest_of(body), bounds_of(rows, boot), since)

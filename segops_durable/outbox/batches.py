@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from segops_durable.outbox.findability import check_index, nobodys, rows_of
 from segops_durable.outbox.gathering import is_worth_taking
 from segops_durable.outbox.records.batch import (
     Batch,
@@ -24,12 +23,12 @@ from segops_durable.outbox.records.batch import (
     digest_of,
 )
 from segops_durable.outbox.records.burial import bury
-from segops_durable.outbox.records.columns import damaged_among
 from segops_durable.outbox.records.marks import assign, mark, unmark
 from segops_durable.outbox.records.tally import standing
-from segops_durable.outbox.records.walking import PAGE_ROWS
-from segops_durable.outbox.removal import bury_damaged, delete_rows, still_there
+from segops_durable.outbox.removal import delete_rows, still_there
+from segops_durable.outbox.sifting import sift
 from segops_durable.outbox.taking import Taking, key_of
+from segops_durable.outbox.unaltered import Unaltered
 from segops_durable.outbox.wholeness import Wholeness
 from segops_durable.system.clock import PLAUSIBLE
 
@@ -64,31 +63,22 @@ class Batches:
         self._owner = owner
         self._clock = clock
         self._wholeness = Wholeness(store)
-        self._taking = Taking(lambda: owner.uuid, clock, expiry)
+        self._unaltered = Unaltered(store)
+        self._transact = self._unaltered.transact
+        self._taking = Taking(lambda: owner.uuid, clock, expiry, self._unaltered)
 
     def sift(self, identity: str) -> int:
         """Bury the damaged among an identity's oldest rows, which nobody takes; say how many.
 
         A row that is none of ours to send may look so by damage alone.
         """
-
-        def sift(writer: sqlite3.Connection) -> int:
-            buried = 0
-            while rows := nobodys(writer):
-                buried += bury_damaged(writer, rows)
-            rows = rows_of(writer, identity, " AND _id > ? ORDER BY _id LIMIT ?", 0, PAGE_ROWS)
-            if not rows:
-                check_index(writer, identity)
-            damaged = damaged_among(rows)
-            return buried + (bury_damaged(writer, damaged) if damaged else 0)
-
-        return self._store.transact(sift)
+        return self._store.transact(lambda writer: sift(writer, identity))
 
     def take(self, take: Take) -> Taken:
         """Mark an identity's next batch in flight, or find the one that is in flight already."""
         if not is_worth_taking(self._store.read, take):
             return Taken(None)  # an idle outbox is not written to
-        return self._store.transact(lambda writer: self._next(writer, take), is_vital=True)
+        return self._transact(lambda writer: self._next(writer, take))
 
     def read_ahead(self, take: Take) -> None:
         """Read the batch that will be taken next, as nobody has anything better to do.
@@ -117,7 +107,7 @@ class Batches:
         """
 
         def settle_and_take(writer: sqlite3.Connection) -> tuple[list[Taken], list[int]]:
-            erased = [self._remove(writer, each) for each in settlements]
+            erased = self._remove(writer, settlements)
             found: list[Taken] = []
             made: tuple[str, ...] = ()
             for take in takes:
@@ -129,19 +119,22 @@ class Batches:
                 made += (taken.batch.key,)
             return found, erased
 
-        return self._store.transact(settle_and_take, is_vital=True)
+        return self._transact(settle_and_take)
 
-    def _remove(self, writer: sqlite3.Connection, settlement: Settlement) -> int:
-        batch, letter = settlement.batch, settlement.letter
-        before = standing(writer)
-        if letter is not None:
-            bury(writer, still_there(writer, batch.rows), letter)
-        unmark(writer, batch.key)
-        removed = delete_rows(writer, batch.rows)
-        accepted = min(settlement.accepted, removed)  # the others are not ours, or were erased
+    def _remove(self, writer: sqlite3.Connection, settlements: Sequence[Settlement]) -> list[int]:
+        before, removed, accepted, erased = standing(writer), 0, 0, []
+        for each in settlements:
+            batch = each.batch
+            if each.letter is not None:
+                bury(writer, still_there(writer, batch.rows), each.letter)
+            unmark(writer, batch.key)
+            count = delete_rows(writer, batch.rows, are_there=self._unaltered.is_as_taken(batch))
+            removed += count
+            accepted += min(each.accepted, count)  # the others are not ours, or were erased
+            erased.append(self._wholeness.erased_of(writer, batch, count))
         at = self._clock.time() if accepted else None
         before.record(writer, removed=removed, accepted=accepted, accepted_at=at)
-        return self._wholeness.erased_of(writer, batch, removed)
+        return erased
 
     def is_whole(self, batch: Batch) -> bool:
         """Whether nothing of a batch was erased since it was taken, by whichever process."""
@@ -163,7 +156,7 @@ class Batches:
             unmark(writer, batch.key)
             return self._next_if(writer, then)
 
-        return self._store.transact(release_and_take, is_vital=True)
+        return self._transact(release_and_take)
 
     def may_stay_marked(self, batch: Batch) -> bool:
         """Whether a batch that has not left may as well stay marked until the next attempt.
@@ -185,7 +178,7 @@ class Batches:
                 unmark(writer, key)
 
         if keys:
-            self._store.transact(unmark_all, is_vital=True)
+            self._transact(unmark_all)
 
     def halve(self, batch: Batch, then: Take | None) -> Taken:
         """Make two batches of one that was refused as a whole, and take the next.
@@ -214,7 +207,7 @@ class Batches:
                 mark(writer, half)
             return replace(self._next_if(writer, then), made=tuple(each.key for each in halves))
 
-        return self._store.transact(halve_and_take, is_vital=True)
+        return self._transact(halve_and_take)
 
     def _next_if(self, writer: sqlite3.Connection, take: Take | None) -> Taken:
         return Taken(None) if take is None else self._next(writer, take)
@@ -223,4 +216,5 @@ class Batches:
         taken = self._taking.next(writer, take)
         if taken.batch is not None:
             self._wholeness.note_taken(taken.batch)
+            self._unaltered.note_taken(taken.batch)
         return taken

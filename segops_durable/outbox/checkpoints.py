@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segops_durable.outbox.records.rows import Checkpoint
+    from segops_durable.outbox.store.boundary import Connection
     from segops_durable.outbox.store.store import Store
 
 
 _ALL = SELECT["checkpoints"]
 _GET = f"{_ALL} WHERE name = ?"
 
-Version: TypeAlias = "tuple[ref[sqlite3.Connection], int]"
+Version: TypeAlias = "tuple[ref[Connection], int]"
 
 _looked_through: WeakKeyDictionary[sqlite3.Connection, int] = WeakKeyDictionary()
 """Connections that have found all records sound, and the state of the file of others then."""

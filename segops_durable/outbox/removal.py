@@ -30,12 +30,21 @@ _DELETE_BETWEEN = f"DELETE FROM {QUEUE} WHERE _id BETWEEN ? AND ?"
 _IS_THERE = f"SELECT 1 FROM {QUEUE} WHERE {_IS_IT}"
 
 
-def delete_rows(writer: sqlite3.Connection, rows: Sequence[Row]) -> int:
+def delete_rows(writer: sqlite3.Connection, rows: Sequence[Row], *, are_there: bool = False) -> int:
     """Delete rows that were read at any time; return how many were really there.
+
+    Args:
+        writer: The writing connection, within a transaction.
+        rows: Their columns, or each by itself.
+        are_there: Whether it is known that they are there as they were read. Defaults to False.
 
     Raises:
         sqlite3.DatabaseError: One is there, and cannot be deleted.
     """
+    if are_there and _are_without_gap(Rows.of(rows)):
+        if writer.execute(_DELETE_BETWEEN, _ends(Rows.of(rows))).rowcount < len(rows):
+            raise out_of_order()
+        return len(rows)
     if len(rows) > 1 and _are_all_between(writer, Rows.of(rows)):
         return writer.execute(_DELETE_BETWEEN, _ends(Rows.of(rows))).rowcount  # a third of many
     return delete_known(writer, [_known_by(row) for row in rows])
@@ -51,6 +60,12 @@ def delete_known(writer: sqlite3.Connection, keys: Sequence[RowKey]) -> int:
 
 def _ends(rows: Rows) -> tuple[int, int]:
     return rows.ids[0], rows.ids[-1]
+
+
+def _are_without_gap(rows: Rows) -> bool:
+    """Whether no other row can be between the first and the last."""
+    first, last = _ends(rows)
+    return last - first + 1 == len(rows)
 
 
 def _are_all_between(writer: sqlite3.Connection, rows: Rows) -> bool:

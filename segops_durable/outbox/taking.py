@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from segops_durable.outbox.ahead import read_ahead
-from segops_durable.outbox.findability import nobodys, rows_of
+from segops_durable.outbox.findability import rows_of
 from segops_durable.outbox.gathering import free_rows, rows_from
 from segops_durable.outbox.newest import Shares
 from segops_durable.outbox.records.batch import (
@@ -26,6 +26,7 @@ from segops_durable.outbox.records.marks import first_mark, mark, unmark
 from segops_durable.outbox.records.walking import PAGE_ROWS, out_of_order
 from segops_durable.outbox.removal import bury_damaged
 from segops_durable.outbox.retiming import is_any_wrong, set_right
+from segops_durable.outbox.sifting import bury_nobodys
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from segops_durable.outbox.ahead import Ahead
     from segops_durable.outbox.expiry import Expiry
     from segops_durable.outbox.records.rows import Row
+    from segops_durable.outbox.unaltered import Unaltered
     from segops_durable.system.clock import Clock
 
 
@@ -50,24 +52,29 @@ class Taking:
         uuid: Gives the outbox's UUID.
         clock: Tells whether a clock was set since an event was tracked.
         expiry: What is too old to be sent.
+        unaltered: Whether anything happened since the last of these transactions.
     """
 
-    def __init__(self, uuid: Callable[[], str], clock: Clock, expiry: Expiry) -> None:
+    def __init__(
+        self, uuid: Callable[[], str], clock: Clock, expiry: Expiry, unaltered: Unaltered
+    ) -> None:
         self._uuid = uuid
         self._clock = clock
         self._expiry = expiry
+        self._unaltered = unaltered
         self._ahead: Ahead | None = None
         self._shares = Shares()
 
     def read_ahead(self, reader: sqlite3.Connection, take: Take) -> None:
         """Read the batch that will be taken next."""
-        self._ahead = read_ahead(reader, take, self._clock.moment().boot)
+        since = self._unaltered.left
+        self._ahead = read_ahead(reader, take, self._clock.moment().boot, since)
 
     def next(self, writer: sqlite3.Connection, take: Take) -> Taken:
         """Find the next batch whose rows are all intact; bury the damaged on the way."""
-        buried = expired = 0
-        while rows := nobodys(writer):
-            buried += bury_damaged(writer, rows)
+        if (batch := self._from_head(writer, take)) is not None:
+            return Taken(batch)
+        buried, expired = bury_nobodys(writer), 0
         while expired < PAGE_ROWS:  # others wait for the file
             batch = self._marked(writer, take)
             if batch is not None and batch.is_new and self._is_outdated(writer, batch, take):
@@ -118,6 +125,18 @@ class Taking:
             return None
         if self._expiry.among(writer, ahead.rows):
             return None
+        return self._mark(writer, ahead.rows, ahead.body, ahead.digest)
+
+    def _from_head(self, writer: sqlite3.Connection, take: Take) -> Batch | None:
+        """The same, where nothing has happened since it was read, by one look at the oldest row."""
+        ahead = self._ahead
+        if ahead is None or take.newest_share or not self._unaltered.is_since(ahead.since):
+            return None
+        if not ahead.is_at_head(writer, take, self._clock.moment()):
+            return None
+        if self._expiry.among(writer, ahead.rows):
+            return None
+        self._ahead = None
         return self._mark(writer, ahead.rows, ahead.body, ahead.digest)
 
     def _make(self, writer: sqlite3.Connection, rows: Sequence[Row]) -> Batch:

@@ -70,7 +70,19 @@ class Cursor(sqlite3.Cursor):
 
 
 class Connection(sqlite3.Connection):
-    """A connection whose cursors raise nothing but `sqlite3.Error`."""
+    """A connection whose cursors raise nothing but `sqlite3.Error`.
+
+    Attributes:
+        stamp: Another whenever it has altered more of an outbox than to add rows.
+        next_stamp: What it will be after the transaction under way; None for any other.
+    """
+
+    stamp: object = None
+    next_stamp: object = None
+
+    def restamp(self) -> None:
+        """Have another stamp from now on."""
+        self.stamp, self.next_stamp = self.next_stamp or object(), None
 
     def cursor(self, factory: Any = Cursor) -> Any:  # noqa: ANN401 - the base class overloads it
         """Make a cursor."""

@@ -152,7 +152,7 @@ class EventQueue(persistqueue.SQLiteQueue):
         except BaseException:
             self.close()
             raise
-        self.writer: sqlite3.Connection = self._putter  # type: ignore[assignment]  # as in `reader`
+        self.writer: Connection = self._putter  # type: ignore[assignment]  # as in `reader`
         for connection in (self.reader, self.writer):
             connection.text_factory = lenient_text  # the base class has set it to str
         self._insert = self._sql_insert  # the base class formats it anew at every use

@@ -168,13 +168,16 @@ class LiveFile:
     def _noted(self, queue: EventQueue, action: Callable[[EventQueue], _T]) -> _T:
         """Run an action, and note outside the file how it stands then."""
         queue.newest_id = queue.inserted = 0
+        queue.writer.next_stamp = None  # of one that altered nothing
         queue.given = self._ledger.last_id
         before = queue.writer.total_changes
         result = action(queue)
+        changes = queue.writer.total_changes - before
+        if changes != queue.inserted:
+            queue.writer.restamp()
         # it is committed. An error that came out of here would say that it is not, and whoever
         # tracked it would track it again; without the note the next start knows less, no more
         try:
-            changes = queue.writer.total_changes - before
             # a look writes nothing, at each attempt of an outage
             if changes and not self._ledger.follows(queue, changes):
                 self._note(queue, changes)
@@ -187,6 +190,7 @@ class LiveFile:
             return
         # rows that are missing as well take a salvage: the next look at the records, which fails,
         # has that done
+        queue.writer.restamp()
         with suppress(sqlite3.Error):
             self._opener.mend(queue.writer, is_certain=True)
         self._ledger.note_commit(queue, changes)
@@ -285,6 +289,8 @@ class LiveFile:
 
 def _roll_back(queue: EventQueue) -> None:
     """Leave no transaction open; SQLite may have rolled back by itself already."""
+    queue.writer.next_stamp = None  # what failed may be in the file in part, or all of it
+    queue.writer.restamp()
     try:
         if not queue.is_lost and queue.writer.in_transaction:
             queue.writer.execute("ROLLBACK")
