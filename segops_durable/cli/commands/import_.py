@@ -29,6 +29,7 @@ from segops_durable.cli.commands.import_summary import (
     tell_total,
 )
 from segops_durable.cli.configuration import Configuration, configured
+from segops_durable.cli.hours import Hours, may_send_at
 from segops_durable.cli.interruption import terminated_in_order
 from segops_durable.cli.output import print_json, say
 from segops_durable.cli.workspace import opened_outbox, workspace
@@ -78,6 +79,7 @@ def import_(
     send: bool,
     batch_size: int,
     connections: int | None,
+    only_between: tuple[Hours, ...],
     as_json: bool,
     config_file: str | None,
     **given: Any,
@@ -130,7 +132,9 @@ def import_(
             configuration,
             field_map,
             task,
-            {"batch_size": batch_size, **chosen} if send else None,
+            {**chosen, "batch_size": batch_size, "may_send": may_send_at(only_between)}
+            if send
+            else None,
         )
     if is_bad:
         sys.exit(FAILED)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from segops_durable.cli.commands.import_outlook import PLANS
+from segops_durable.cli.hours import at_hours
 from segops_durable.cli.pairs import name_and_value
 from segops_durable.intake.imports import FORMATS, Cast, FieldMap, FileOptions, Nan, TimeUnit
 
@@ -141,6 +142,7 @@ _JOB_OPTIONS = (
         metavar="N",
         help="With --send: requests a minute at most, to stay below a plan's rate.",
     ),
+    at_hours,
     click.option(
         "--max-queue-events",
         type=click.IntRange(1),

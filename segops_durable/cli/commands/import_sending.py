@@ -43,10 +43,13 @@ class Sending:
         self._accepted = self._before.accepted_total
 
     def is_worth_waiting(self) -> bool:
-        """Whether a full queue will have room: SegOps has taken something, or says when it will."""
+        """Whether a full queue will have room: SegOps has taken something, or will at its time."""
         now = self.client.stats()
         accepted, self._accepted = self._accepted, now.accepted_total
-        return now.accepted_total > accepted or now.state is State.RATE_LIMITED
+        return now.accepted_total > accepted or now.state in {
+            State.RATE_LIMITED,
+            State.GATED,
+        }
 
     def finished(self, *, is_shown: bool) -> Drained:
         """Send until nothing waits, or a round sends nothing; how it went since the beginning."""

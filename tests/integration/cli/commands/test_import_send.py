@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,7 +86,10 @@ def test_it_waits_for_room_while_segops_asks_for_patience(
     file = lines_of(commands.home / "many.jsonl", 1500)
     commands.env["SEGOPS_OVERFLOW_TIMEOUT"] = "3"
     sandbox.faults(status=429, retry_after=7, times=1)
-    commands("import", str(file), "--send", "--max-queue-events", "500")
+    commands(
+        *("import", str(file), "--send", "--max-queue-events", "500"),
+        *("--max-requests-per-minute", "6000"),  # else a share is searched for, in minutes
+    )
     assert sorted(numbers(sandbox)) == list(range(1500))
 
 
@@ -97,6 +101,20 @@ def test_options_of_the_sending_are_those_of_drain(commands: Commands, sandbox: 
     )
     assert sorted(each["queued"] for each in sandbox.requests()) == [300, 300, 300]
     commands("import", str(file), "--send", "--max-requests-per-minute", "0", status=2)
+    commands("import", str(file), "--send", "--only-between", "2-5", status=2)
+
+
+def test_at_other_hours_it_imports_and_leaves_what_waits(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    file = lines_of(commands.home / "many.jsonl", 30)
+    now = datetime.now(timezone.utc).astimezone()
+    later = f"{(now + timedelta(hours=2)):%H:%M}-{(now + timedelta(hours=3)):%H:%M}"
+    around = f"{(now - timedelta(hours=1)):%H:%M}-{(now + timedelta(hours=1)):%H:%M}"
+    commands("import", str(file), "--send", "--only-between", later, status=1)
+    assert sandbox.requests() == []
+    commands("import", str(file), "--send", "--only-between", around)
+    assert sorted(numbers(sandbox)) == list(range(30))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
