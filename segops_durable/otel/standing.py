@@ -49,8 +49,8 @@ _GAUGES: tuple[tuple[str, str, str, Callable[[Stats], Found]], ...] = (
          (int(stats.state is each), {"segops.sender.state": each.value}) for each in State
      ]),
     ("segops.sender.requests_per_minute", "{request}/min",
-     "Requests that are made at most for now, where there is a limit.",
-     lambda stats: _one(stats.requests_per_minute)),
+     "Requests that are made at most for now; 0 for no limit.",
+     lambda stats: _one(stats.requests_per_minute or 0.0)),
     ("segops.sender.last_error", "1", "1 for the last error that delivery met.",
      lambda stats: [] if stats.last_error is None
      else [(1, {"error.type": type(stats.last_error).__name__})]),

@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,21 @@ if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-QUICKSTART, IN_TASKS, ON_A_SHARED_DEVICE, IN_A_JOB, _KAFKA, BEFORE_THE_DISK, DEAD_LETTERS = (
-    re.findall(r"```python\n(.*?)```", README, re.DOTALL)[:7]
-)
+
+
+def example(section: str) -> str:
+    """The first example in Python of a section."""
+    text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return text.split("```python\n")[1].split("```")[0]
+
+
+QUICKSTART = README.split("```python\n")[1].split("```")[0]
+IN_TASKS = example("With asyncio or trio")
+ON_A_SHARED_DEVICE = example("On a shared device")
+WHEN_IT_MAY_SEND = example("When it may send")
+IN_A_JOB = example("In an ETL job")
+BEFORE_THE_DISK = example("Before the disk")
+DEAD_LETTERS = example("Dead letters")
 
 
 def test_the_example_runs_as_it_stands(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -66,6 +80,24 @@ def test_the_dead_letters_example_runs_as_it_stands(
     assert "1 Cause.REFUSED 400" in capsys.readouterr().out
     assert client.flush(timeout=60).ok
     assert len(sandbox.events()) == 1
+
+
+def test_the_example_of_when_it_may_send_runs_as_it_stands(
+    sandbox: Sandbox, queue_path: Path
+) -> None:
+    there: dict[str, Any] = {
+        "SegOpsClient": partial(SegOpsClient, queue_path=queue_path),
+        "Path": Path,
+        "datetime": datetime,
+        "api_url": sandbox.url,
+        "api_key": "sk_test",
+    }
+    exec(WHEN_IT_MAY_SEND, there)
+    client = there["client"]
+    client.track(user_id="u", event_type="seen")
+    is_open = not 9 <= datetime.now().astimezone().hour < 18  # as the example has it
+    assert client.flush(timeout=20).ok is is_open
+    client.shutdown(0)
 
 
 def test_the_example_of_what_happens_before_the_disk_runs_as_it_stands(
