@@ -210,6 +210,10 @@ class MemoryCheckpoints:
         found = dict(self.texts)
         return {name: json.loads(text) for name, text in found.items() if name.startswith(prefix)}
 
+    def version(self) -> int:
+        """What stays equal until another process has written: none can."""
+        return 0
+
 
 class NoDeadLetters:
     """The dead letters where SegOps refuses nothing."""
