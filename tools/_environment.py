@@ -41,9 +41,10 @@ def environment(extra: str, python: str | None = None, *, held_to: str = "") -> 
     if stamp.is_file():
         stamp.unlink()  # from here on it is half of one thing and half of another
     elif python is None:
-        venv.create(home, with_pip=True, clear=True)
+        # the pip that comes with an older Python takes a minute more to choose the versions
+        venv.create(home, with_pip=True, clear=True, upgrade_deps=True)
     else:
-        subprocess.run([python, "-m", "venv", "--clear", str(home)], check=True)
+        subprocess.run([python, "-m", "venv", "--clear", "--upgrade-deps", str(home)], check=True)
     # most of what is installed is never imported, and what is gets compiled then
     install = [str(interpreter), "-m", "pip", "install", "-qq", "--no-compile"]
     install += ["--disable-pip-version-check", "--editable", f"{ROOT}[{extra}]"]
