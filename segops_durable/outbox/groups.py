@@ -23,9 +23,9 @@ class Append:
     __slots__ = ("also", "error", "is_taken", "rows")
 
     def __init__(self, rows: Sequence[NewRowValues], also: Also | None = None) -> None:
-        self.rows = rows
-        self.also = also
-        self.is_taken = False  # by the leader, into the transaction
+        self.rows: Sequence[NewRowValues] = rows
+        self.also: Also | None = also
+        self.is_taken: bool = False  # by the leader, into the transaction
         self.error: SegOpsError | None = None
 
 
@@ -40,10 +40,12 @@ class Group:
     __slots__ = ("appends", "error", "finished", "is_committed", "leader", "size", "wanted")
 
     def __init__(self) -> None:
-        self.leader = threading.get_ident()
+        self.leader: int = threading.get_ident()
         self.appends: list[Append] = []
-        self.size = 0  # not exact, as `+=` is two steps: a group closes a little sooner or later
-        self.wanted = sys.maxsize  # the leader waits until there are so many appends
-        self.finished = threading.Lock()  # held by the leader as long as it leads
-        self.is_committed = False
+        self.size: int = (
+            0  # not exact, as `+=` is two steps: a group closes a little sooner or later
+        )
+        self.wanted: int = sys.maxsize  # the leader waits until there are so many appends
+        self.finished: threading.Lock = threading.Lock()  # held by the leader as long as it leads
+        self.is_committed: bool = False
         self.error: BaseException | None = None

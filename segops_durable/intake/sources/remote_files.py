@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import threading
 from collections import OrderedDict
+from contextlib import suppress
 from itertools import count
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -33,9 +33,11 @@ _TIMES = (
 )
 
 _numbers = count()
-_lock = threading.Lock()
 _blocks: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-"""What was read last, of whatever file: what is read once is looked at some times more."""
+"""What was read last, of whatever file: what is read once is looked at some times more.
+
+Without a lock, which a fork could leave shut in the child: each step is one call of the dict.
+"""
 
 
 class Status(NamedTuple):
@@ -68,7 +70,7 @@ class RemoteFile:
         self._shown = storage.shown_path(path)
         self._status: Status | None = None
         self._number = next(_numbers)
-        self.name = PurePosixPath(self._shown.removesuffix("?…")).name
+        self.name: str = PurePosixPath(self._shown.removesuffix("?…")).name
 
     def __str__(self) -> str:
         return self._shown
@@ -114,21 +116,19 @@ class RemoteFile:
     def block(self, number: int) -> bytes:
         """One of its blocks."""
         key = (self._number, number)
-        with _lock:
-            data = _blocks.get(key)
+        data = _blocks.pop(key, None)
         if data is None:
             data = self._fetch(number)
-        with _lock:
-            _blocks[key] = data
-            _blocks.move_to_end(key)
-            while len(_blocks) > _KEPT_BLOCKS:
+        _blocks[key] = data  # as the newest
+        while len(_blocks) > _KEPT_BLOCKS:
+            with suppress(KeyError):  # another thread has
                 _blocks.popitem(last=False)
         return data
 
     def _forget(self) -> None:
-        with _lock:
-            for key in [each for each in _blocks if each[0] == self._number]:
-                del _blocks[key]
+        for key in tuple(_blocks):
+            if key[0] == self._number:
+                _blocks.pop(key, None)
 
     def _fetch(self, number: int) -> bytes:
         size = self.stat().st_size

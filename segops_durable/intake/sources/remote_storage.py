@@ -44,9 +44,10 @@ class Storage:
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         know_secrets(url, options)
-        self.shown = shown_url(url)
+        self.shown: str = shown_url(url)
         self._url = url
-        self.root = ""
+        self.fs: Any = None
+        self.root: str = ""
         core = fsspec_module("fsspec.core")
         # what is listed would be kept, and a file that was changed not be noticed
         more = {} if "::" in url else {"use_listings_cache": False}
