@@ -103,8 +103,9 @@ class Options:
             program reads the file, counts. Defaults to None: no limit.
         max_event_bytes: Bytes of one encoded event at most. Defaults to 262144, 256 KiB.
         overflow: What `track` does when the outbox is full: ``raise`` a `QueueFullError`;
-            ``block`` until there is room, for `overflow_timeout`; or ``drop_oldest``. What is
-            dropped is counted and reported, and never a batch in flight. Defaults to ``raise``.
+            ``block`` until there is room, for `overflow_timeout`; or ``drop_oldest``, whatever
+            their priority. What is dropped is counted and reported, and never a batch in flight.
+            Defaults to ``raise``.
         max_age: Seconds that an event may wait to be sent. What is older goes to the dead letters
             (`Cause.EXPIRED`), is counted and told of (`ExpiredEventsError`), and can be put back,
             from when on its age counts anew. By the time since the boot where that tells, and not

@@ -15,7 +15,7 @@ from segops_durable.cli.output import (
     say,
 )
 from segops_durable.cli.workspace import opened_outbox
-from segops_durable.identity import name_of
+from segops_durable.identity import name_of, priority_of
 
 
 @click.command()
@@ -41,13 +41,20 @@ def peek(
     for row in rows:
         event = json.loads(row.data) if row.is_intact else None
         if as_json:
-            print_json({"id": row.id, "identity": name_of(row.identity), "event": event})
+            print_json(
+                {
+                    "id": row.id,
+                    "identity": name_of(row.identity),
+                    "priority": priority_of(row.identity),
+                    "event": event,
+                }
+            )
     if not as_json and rows:
         texts = [row.data.decode(errors="replace") for row in rows]
         print_table(
-            ("id", "tracked", "event"),
+            ("id", "tracked", "priority", "event"),
             [
-                (row.id, moment(row.moment.wall), text)
+                (row.id, moment(row.moment.wall), priority_of(row.identity), text)
                 for row, text in zip(rows, texts, strict=True)
             ],
         )

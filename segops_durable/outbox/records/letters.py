@@ -8,6 +8,8 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from segops_durable.events import NORMAL
+from segops_durable.identity import priority_of
 from segops_durable.outbox.records.schema import LETTERS
 from segops_durable.outbox.records.seals import is_sealed
 from segops_durable.outbox.records.typed import as_bytes, is_time
@@ -56,6 +58,7 @@ class DeadLetter:
         reason: Why, in words.
         status: The HTTP status of the answer that refused it, if one did.
         answer: What the server said.
+        priority: ``high``, ``normal`` or ``low``, as it was tracked.
     """
 
     id: int
@@ -66,6 +69,7 @@ class DeadLetter:
     reason: str
     status: int | None
     answer: str
+    priority: str
 
     @property
     def event(self) -> dict[str, Any] | None:
@@ -75,7 +79,7 @@ class DeadLetter:
 
 def letter_from_record(number: int, record: Sequence[Any]) -> DeadLetter:
     """Read a record of the table; one that is not what was written is a damaged letter."""
-    _row_id, data, _identity, tracked_at, died_at, cause, reason, status, answer, _seal = record
+    _row_id, data, identity, tracked_at, died_at, cause, reason, status, answer, _seal = record
     is_sound = is_sealed(LETTERS, record)
     return DeadLetter(
         number,
@@ -86,6 +90,7 @@ def letter_from_record(number: int, record: Sequence[Any]) -> DeadLetter:
         str(reason) if is_sound else f"this letter is not what was written ({str(reason)[:80]})",
         status if isinstance(status, int) else None,
         str(answer),
+        priority_of(identity) if isinstance(identity, str) else NORMAL,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -79,9 +80,10 @@ def piped(tmp_path: Path, sandbox: Sandbox) -> Piped:
 def test_a_record_is_a_line_for_another_program(piped: Piped, width: dict[str, str]) -> None:
     status = piped("status", width=width).stdout.splitlines()
     assert status[0].split()[1] == str(piped.path)
-    assert len(status) == 13
+    assert all(re.fullmatch(r"\S.*?  \S.*", line) for line in status)  # none is folded
+    assert {"waiting", "last error"} < {line.split("  ")[0] for line in status}
     peeked = piped("peek", width=width).stdout.splitlines()
-    assert peeked[0] == "id\ttracked\tevent"
+    assert peeked[0] == "id\ttracked\tpriority\tevent"
     assert [line.count(LONG) for line in peeked[1:]] == [1, 1, 1]
     letters = piped("dead", "list", width=width).stdout.splitlines()
     assert len(letters) == 2

@@ -231,7 +231,7 @@ def test_a_dead_letter_keeps_it_for_when_it_is_put_back(
     rig = make_rig(segops.url)
     rig.track(*given("low", 1, 0), *given("high", 1, 1))
     rig.round(is_asked_for=True)
-    assert rig.outbox.waiting.counts().dead == 2
+    assert [each.priority for each in rig.outbox.dead_letters] == ["high", "low"]
     rig.track(*given("normal", 1, 2))
     rig.outbox.dead_letters.retry()
     segops.react = segops.accept

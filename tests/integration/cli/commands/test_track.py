@@ -47,6 +47,8 @@ def test_a_priority_that_is_given_decides_which_leave_first(
     commands("track", "ann", "second")
     commands("identify", "ann", "--priority", "high")
     assert "is not one of" in commands("track", "ann", "x", "--priority", "urgent", status=2).output
+    peeked = [json.loads(line) for line in commands("peek", "--json").stdout.splitlines()]
+    assert [each["priority"] for each in peeked] == ["low", "normal", "high"]
     sandbox.start()
     commands("drain")
     sent = [row["event"]["event_type"] for row in sandbox.events()]
