@@ -11,7 +11,7 @@ import pytest
 from segops_durable import StorageError
 from segops_durable.events import PRIORITIES
 from segops_durable.identity import identity_in, lane_of, lanes_of, name_of, priority_of, rank_of
-from segops_durable.outbox import Outbox, Place, Take
+from segops_durable.outbox import Cause, Letter, Outbox, Place, Settlement, Take
 from support.outboxes import events, spoil, told
 
 if TYPE_CHECKING:
@@ -92,6 +92,21 @@ def test_a_salvage_keeps_it_and_the_version(
     assert again is not None
     assert again.key == marked.key
     assert lanes_in(outbox) == stored
+
+
+def test_a_dead_letter_with_one_makes_a_file_that_had_none_one_of_its_version(
+    open_outbox: Callable[..., Outbox], queue_path: Path
+) -> None:
+    outbox = open_outbox()
+    outbox.commit.append(events(1), "user:ann", priorities=["high"])
+    batch = outbox.batches.take(Take(10, "high user:ann")).batch
+    assert batch is not None
+    outbox.batches.settle(Settlement(batch, 0, Letter(Cause.REFUSED, "no")), None)
+    outbox.repair("as if")
+    assert [each.priority for each in outbox.dead_letters] == ["high"]
+    assert version_of(queue_path) == (7, "7")
+    assert outbox.dead_letters.retry() == 1
+    assert version_of(queue_path) == (8, "8")
 
 
 def test_an_outbox_that_is_adopted_and_one_that_is_loaded_bring_it_with_them(
