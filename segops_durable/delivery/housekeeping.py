@@ -8,8 +8,22 @@ from typing import TYPE_CHECKING
 from segops_durable.errors import DroppedEventsError, ExpiredEventsError, SegOpsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from segops_durable.delivery.reporting import Reporter
     from segops_durable.outbox import Outbox
+
+
+class _Growth:
+    """By how much a total has grown since it was last asked for."""
+
+    def __init__(self, total: Callable[[], int]) -> None:
+        self._total = total
+        self._seen = total()
+
+    def take(self) -> int:
+        before, self._seen = self._seen, self._total()
+        return self._seen - before
 
 
 class Housekeeping:
@@ -24,8 +38,8 @@ class Housekeeping:
         self._outbox = outbox
         self._report = report
         self._erasure = outbox.erasure.newest()
-        self._dropped = outbox.waiting.dropped_total()
-        self._expired = outbox.waiting.expired_total()
+        self._dropped = _Growth(outbox.waiting.dropped_total)
+        self._expired = _Growth(outbox.waiting.expired_total)
 
     def before_round(self) -> None:
         """Notice a file that vanished or was replaced, and a person that was erased.
@@ -47,27 +61,20 @@ class Housekeeping:
         if is_idle:
             self._outbox.tidy()
         self.tell()
-        self._tell_of_expired()
-        total = self._outbox.waiting.dropped_total()
-        dropped, self._dropped = total - self._dropped, total
-        if dropped > 0:
-            self._report(
-                DroppedEventsError(
-                    f"the outbox was full: the {dropped} oldest events gave way",
-                    dropped=dropped,
-                    hint="Raise max_queue_events or max_queue_bytes, or let overflow raise",
-                )
-            )
-
-    def _tell_of_expired(self) -> None:
-        total = self._outbox.waiting.expired_total()
-        expired, self._expired = total - self._expired, total
-        if expired > 0:
+        if (expired := self._expired.take()) > 0:
             self._report(
                 ExpiredEventsError(
                     f"{expired} events have waited longer than max_age; they are dead letters",
                     expired=expired,
                     hint="`segops-durable dead retry` puts them back; their age counts anew then",
+                )
+            )
+        if (dropped := self._dropped.take()) > 0:
+            self._report(
+                DroppedEventsError(
+                    f"the outbox was full: the {dropped} oldest events gave way",
+                    dropped=dropped,
+                    hint="Raise max_queue_events or max_queue_bytes, or let overflow raise",
                 )
             )
 
