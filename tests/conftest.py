@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from contextlib import ExitStack
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segops_durable.sandbox import Sandbox
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, whatever a shell's ``&`` has made of it: the programs of the tests inherit it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

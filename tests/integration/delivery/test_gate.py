@@ -154,12 +154,15 @@ def test_it_may_flush_on_the_thread_that_asks(
     make_client: Callable[..., SegOpsClient], sandbox: Sandbox
 ) -> None:
     told: list[SegOpsError] = []
+    made: list[SegOpsClient] = []  # it asks before it is made
 
     def may_send() -> bool:
-        client.flush()
-        return True
+        for client in made:
+            client.flush()
+        return bool(made)
 
     client = make_client(may_send=may_send, on_error=told.append)
+    made.append(client)
     track(client, 3)
     assert client.flush(timeout=30).ok
     assert told == []
