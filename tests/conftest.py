@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C, whatever a shell's ``&`` has made of it: the programs of the tests inherit it."""
+    """Hear Ctrl-C, whatever a shell's ``&`` has made of it, in the programs of the tests, too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
