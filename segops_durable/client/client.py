@@ -73,8 +73,8 @@ class SegOpsClient(Tracking, Administration):
             Defaults to None: no limit.
         max_event_bytes: Bytes of one encoded event at most. Defaults to 262144, 256 KiB.
         overflow: What `track` does when the outbox is full: ``raise`` a `QueueFullError`;
-            ``block`` until there is room, for `overflow_timeout`; or ``drop_oldest``. Defaults
-            to ``raise``.
+            ``block`` until there is room, for `overflow_timeout`; or ``drop_oldest``, whatever
+            their priority. Defaults to ``raise``.
         max_age: Seconds that an event may wait to be sent. Defaults to None: no limit.
         overflow_timeout: Seconds that ``block`` waits, before it raises. Defaults to 30.
         allow_network_filesystem: Allow the outbox on a network file system, whose locks may

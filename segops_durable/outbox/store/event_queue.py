@@ -123,6 +123,7 @@ class EventQueue(persistqueue.SQLiteQueue):
         names: Says how many names the file has; for every commit, so it looks at the writer's
             descriptors alone. None where the program has closed them; 0 also where the system
             does not tell.
+        log: Which file its log is.
         given: An id that is known, outside the file, to have been given.
         newest_id: What was inserted last.
         inserted: How many rows were inserted, since both were set to 0.
@@ -170,6 +171,11 @@ class EventQueue(persistqueue.SQLiteQueue):
     def is_lost(self) -> bool:
         """Whether the program has closed our descriptors, which may be other files' by now."""
         return names_of(self._descriptors) is None
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the file is known to have no name any more: it was deleted, or replaced."""
+        return self._is_known and self.names() == 0
 
     def close(self) -> None:
         """Close the connections; where they are lost, leave them as they are, for ever.
@@ -229,9 +235,9 @@ class EventQueue(persistqueue.SQLiteQueue):
 
     def _find_descriptors(self, path: Path) -> None:
         """Find the descriptors of both connections, and what the writer uses of them."""
-        log, index = (file_id(each) for each in companions(path))
+        self.log, index = (file_id(each) for each in companions(path))
         before, with_reader = self._befores
-        all_files = filter(None, (self.file, log, index))
+        all_files = filter(None, (self.file, self.log, index))
         self._descriptors = descriptors_of(all_files, before)
         of_writer = {fd: file for fd, file in self._descriptors.items() if fd not in with_reader}
         shared = {fd: file for fd, file in self._descriptors.items() if file == index}
@@ -239,8 +245,9 @@ class EventQueue(persistqueue.SQLiteQueue):
         in_order = dict(sorted(used.items(), key=lambda each: each[1] == self.file))
         # of a connection that was closed while others were open here, SQLite keeps the descriptor
         # of the file, and gives it to the next: then nothing tells which it is
-        is_known = self.file in used.values()
-        self.names: Callable[[], int | None] = partial(names_of, in_order if is_known else {})
+        self._is_known = self.file in used.values()
+        known = in_order if self._is_known else {}
+        self.names: Callable[[], int | None] = partial(names_of, known)
 
     def _count(self) -> int:
         """Count nothing: the base class would read every page at start-up."""

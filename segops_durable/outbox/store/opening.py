@@ -5,7 +5,8 @@
   file, which takes its place.
 - It vanished, or was replaced by an empty one, while it was open: the open connection still
   reads what waits; that goes into a new file, too.
-- Another file took its place: that one is opened.
+- Another file took its place: that one is opened. What waits in the one before is kept in a copy,
+  if the open connection alone still has it.
 
 All but the first are told of as incidents. A new file is complete before it takes the
 place of the old one, so that whoever is interrupted leaves nothing half done.
@@ -13,6 +14,7 @@ place of the old one, so that whoever is interrupted leaves nothing half done.
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from contextlib import suppress
 from functools import partial
@@ -121,15 +123,32 @@ class Opener:
     def follow(self, old: EventQueue) -> EventQueue:
         """Go on with what is at the path now, or with a new file if nothing is."""
         if file_id(self._path) is not None and not self._is_emptied():
+            kept = self._kept_of(old)
             # the process that has replaced it tells why: two would tell of one incident
             queue = self.open(is_quiet=True)
-            self._tell(self._replaced("was replaced by another file"))
+            self._tell(self._replaced(kept))
             return queue
         incident = self._incident()
         self._replacing.replace(
             partial(self._successors.fill_from_connection, old, incident), incident
         )
         return self._connect()
+
+    def _kept_of(self, old: EventQueue) -> Path | None:
+        """Keep what waits in a file that is no longer at the path, if nobody else has it.
+
+        Who has moved it away with its log, as a salvage does, has it. Else that log is still beside
+        the other file, and SQLite would play it into that one.
+        """
+        log, index = companions(self._path)
+        is_left = file_id(log) is not None and file_id(log) == old.log
+        if not is_left and not old.is_nameless:
+            return None
+        kept = self._successors.keep(old, self._path.with_name(self._replacing.aside()))
+        if is_left:
+            index.unlink(missing_ok=True)
+            log.unlink(missing_ok=True)
+        return kept
 
     def mend(self, writer: sqlite3.Connection, *, is_certain: bool = False) -> bool:
         """Mend records where they are, and tell of it; say whether anything was wrong.
@@ -230,12 +249,13 @@ class Opener:
             hint="Nothing is lost by it; check the disk",
         )
 
-    def _replaced(self, what: str) -> ReplacedOutboxError:
-        return ReplacedOutboxError(
-            f"the outbox {self._path} {what}",
-            path=str(self._path),
-            hint="Let nothing but this package touch it while it is open",
-        )
+    def _replaced(self, kept: Path | None) -> ReplacedOutboxError:
+        text = f"the outbox {self._path} was replaced by another file"
+        hint = "Let nothing but this package touch it while it is open"
+        if kept is not None:
+            text += f"; what waited in the one before is kept in {kept.name}"
+            hint += f". To send that as well: segops-durable adopt {shlex.quote(str(kept))}"
+        return ReplacedOutboxError(text, path=str(self._path), hint=hint)
 
 
 def _check_shape(reader: sqlite3.Connection) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segops_durable import ReplacedOutboxError, StorageError
+from segops_durable.outbox.disk.files import companions
 from support.damaged import drain, open_outbox
 from support.events import leave, numbers, track
 
@@ -84,6 +85,48 @@ def test_a_file_that_was_replaced_while_it_was_open_is_noticed(
     assert client.flush(timeout=30).ok
     assert {1, 100, 101} <= set(numbers(sandbox))
     assert any(isinstance(error, ReplacedOutboxError) for error in told)
+
+
+@pytest.mark.parametrize("is_log_left", [True, False])
+def test_what_waits_in_a_file_that_was_replaced_is_kept_and_the_other_one_is_read_as_it_is(
+    queue_path: Path, *, is_log_left: bool
+) -> None:
+    backup = queue_path.with_name("backup.db")
+    other = open_outbox(backup)
+    other.commit.append([b'{"n":%d}' % number for number in range(100, 140)])
+    other.close()
+    outbox = open_outbox(queue_path)
+    outbox.commit.append([b'{"n":%d}' % number for number in range(40)])
+    backup.replace(queue_path)
+    if not is_log_left:
+        for each in companions(queue_path):
+            each.unlink()
+    outbox.commit.append([b'{"n":"new"}'])
+    (told,) = [each for each in outbox.pop_incidents() if isinstance(each, ReplacedOutboxError)]
+    (kept,) = queue_path.parent.glob("outbox.db.damaged-*")
+    assert kept.name in str(told)
+    assert f"segops-durable adopt {kept}" in told.hint
+    assert drain(outbox)[0] == {
+        *(b'{"n":%d}' % number for number in range(100, 140)),
+        b'{"n":"new"}',
+    }
+    before = open_outbox(kept)
+    outbox.adopt(before)
+    before.close()
+    assert drain(outbox)[0] == {b'{"n":%d}' % number for number in range(40)}
+    outbox.close()
+
+
+def test_nothing_is_kept_of_a_file_that_was_replaced_and_had_nothing(queue_path: Path) -> None:
+    backup = queue_path.with_name("backup.db")
+    open_outbox(backup).close()
+    outbox = open_outbox(queue_path)
+    backup.replace(queue_path)
+    outbox.commit.append([b'{"n":"new"}'])
+    assert [type(each) for each in outbox.pop_incidents()][-1:] == [ReplacedOutboxError]
+    assert not [*queue_path.parent.glob("outbox.db.damaged-*")]
+    assert drain(outbox)[0] == {b'{"n":"new"}'}
+    outbox.close()
 
 
 def test_a_file_that_is_replaced_by_an_empty_one_while_it_is_open_loses_nothing(
