@@ -1,6 +1,6 @@
 """A driver of Spark for the tests that kill it: writes a table, or runs a stream to its end.
 
-``python -m support.spark_job '{"master": …, "source": …, "stream": …, "options": {…}}'``
+``python -m support.spark_job '{"master": …, "home": …, "source": …, "options": {…}}'``
 """
 
 from __future__ import annotations
@@ -65,22 +65,33 @@ def events_in(session: SparkSession, directory: Path, count: int, files: int = 4
     ).write.parquet(str(directory))
 
 
-def main(job: dict[str, Any]) -> None:
-    """Run what is asked for."""
-    session = session_of(job["master"], job["home"], job.get("settings"))
+def carry_out(session: SparkSession, job: Mapping[str, Any]) -> None:
+    """Write a table, or run a stream to its end; what was killed goes on, whoever carries it out.
+
+    Args:
+        session: Of any driver.
+        job: ``source`` is a directory of Parquet, ``options`` are those of the data source; with
+            a ``checkpoint`` it is a stream of the source's files, one to a micro-batch.
+    """
     rows = session.read.parquet(job["source"])
     if job.get("checkpoint") is None:
         writer = partitioned(rows, 2).write.format("segops").mode("append")
         for name, value in job["options"].items():
             writer = writer.option(name, value)
         writer.save()
-    else:
-        stream = session.readStream.schema(rows.schema).option("maxFilesPerTrigger", 1)
-        query = partitioned(stream.parquet(job["source"]), 2).writeStream.format("segops")
-        for name, value in job["options"].items():
-            query = query.option(name, value)
-        query = query.option("checkpointLocation", job["checkpoint"])
-        query.trigger(availableNow=True).start().awaitTermination()
+        return
+    stream = session.readStream.schema(rows.schema).option("maxFilesPerTrigger", 1)
+    query = partitioned(stream.parquet(job["source"]), 2).writeStream.format("segops")
+    for name, value in job["options"].items():
+        query = query.option(name, value)
+    query = query.option("checkpointLocation", job["checkpoint"])
+    query.trigger(availableNow=True).start().awaitTermination()
+
+
+def main(job: dict[str, Any]) -> None:
+    """Do what is asked for, as a driver of its own."""
+    session = session_of(job["master"], job["home"], job.get("settings"))
+    carry_out(session, job)
     session.stop()
 
 
