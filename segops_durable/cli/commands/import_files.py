@@ -7,6 +7,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
+from segops_durable.cli.interruption import terminated_in_order
 from segops_durable.cli.output import say
 from segops_durable.errors import ConfigurationError
 from segops_durable.intake.imports import (
@@ -15,7 +16,6 @@ from segops_durable.intake.imports import (
     open_sources,
     shown_url,
     wait_until_done,
-    wait_until_url_is_done,
 )
 from segops_durable.system.trusted_paths import real_path
 
@@ -40,22 +40,19 @@ def opened_sources(
     """
     if file == "-":
         return open_sources(cast("IO[bytes]", sys.stdin.buffer), form, options)
-    if is_url(file) and local_path(file) is None:
-        if is_awaited:
-            wait_until_url_is_done(file, options, lambda: _tell_of_waiting(file))
+    path = local_path(file) if is_url(file) else file
+    if is_url(file) and path is not None and glob.has_magic(path) and not Path(path).exists():
         return open_sources(file, form, options)
-    path = local_path(file) if is_url(file) else None
-    if path is not None:
-        if glob.has_magic(path) and not Path(path).exists():
-            return open_sources(file, form, options)
-        file = path
     if is_awaited:
-        wait_until_done(Path(file), lambda: _tell_of_waiting(file))
-    if not Path(file).exists():
-        raise ConfigurationError(f"there is no file {file}", field="files")
-    if not Path(file).is_fifo():
-        real_path(Path(file).absolute())  # what root rejects of it is shown to the link's owner
-    return open_sources(file, form, options)
+        with terminated_in_order():
+            wait_until_done(file, options, lambda: _tell_of_waiting(file))
+    if path is None:
+        return open_sources(file, form, options)
+    if not Path(path).exists():
+        raise ConfigurationError(f"there is no file {path}", field="files")
+    if not Path(path).is_fifo():
+        real_path(Path(path).absolute())  # what root rejects of it is shown to the link's owner
+    return open_sources(path, form, options)
 
 
 def rejects_file(source: Source, given: str | None) -> Path:

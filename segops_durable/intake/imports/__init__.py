@@ -27,11 +27,7 @@ if TYPE_CHECKING:
     from segops_durable.intake.mapping.field_map import EventKind, FieldMap
     from segops_durable.intake.mapping.times import TimeUnit
     from segops_durable.intake.mapping.values import Cast, Nan
-    from segops_durable.intake.sources.dataset import (
-        open_sources,
-        wait_until_done,
-        wait_until_url_is_done,
-    )
+    from segops_durable.intake.sources.dataset import open_sources, wait_until_done
     from segops_durable.intake.sources.file_options import FileOptions
     from segops_durable.intake.sources.lines import Line, bounded_lines, longest_line, pages
     from segops_durable.intake.sources.opening import FORMATS, open_source
@@ -49,9 +45,7 @@ else:
             "segops_durable.intake.mapping.field_map": "EventKind FieldMap",
             "segops_durable.intake.mapping.times": "TimeUnit",
             "segops_durable.intake.mapping.values": "Cast Nan",
-            "segops_durable.intake.sources.dataset": (
-                "open_sources wait_until_done wait_until_url_is_done"
-            ),
+            "segops_durable.intake.sources.dataset": "open_sources wait_until_done",
             "segops_durable.intake.sources.file_options": "FileOptions",
             "segops_durable.intake.sources.lines": "Line bounded_lines longest_line pages",
             "segops_durable.intake.sources.opening": "FORMATS open_source",
@@ -87,5 +81,4 @@ __all__ = [
     "shown_url",
     "total_of",
     "wait_until_done",
-    "wait_until_url_is_done",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-import time
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,35 +93,32 @@ def is_done(directory: Path) -> bool:
     return any((each / SUCCESS).exists() for each in (directory, *partition_parents(directory)))
 
 
-def wait_until_done(path: Path, on_waiting: Callable[[], object]) -> None:
-    """Wait until a directory is done, or a file is there.
+def wait_until_done(source: str, options: FileOptions, on_waiting: Callable[[], object]) -> None:
+    """Wait until a file is there, or a directory is done.
 
     Args:
-        path: Which.
+        source: Its path, or its URL.
+        options: As for `open_sources`.
         on_waiting: Called once, if there is something to wait for.
+
+    Raises:
+        ImportStoppedError: What is at the URL cannot be reached.
     """
-    is_told = False
-    while not (path.exists() and (not path.is_dir() or is_done(path))):
-        if not is_told:
-            on_waiting()
-        is_told = True
-        time.sleep(_LOOK_SECONDS)
+    path = local_path(source) if is_url(source) else source
 
+    def is_whole() -> bool:
+        return is_url_done(source, options) if path is None else _is_whole(Path(path))
 
-def wait_until_url_is_done(
-    url: str, options: FileOptions, on_waiting: Callable[[], object]
-) -> None:
-    """As `wait_until_done`, of what is at a URL."""
-    path = local_path(url)
-    if path is not None:
-        wait_until_done(Path(path), on_waiting)
+    if is_whole():
         return
-    is_told = False
-    while not is_url_done(url, options):
-        if not is_told:
-            on_waiting()
-        is_told = True
-        time.sleep(_URL_LOOK_SECONDS)
+    on_waiting()
+    pause = threading.Event()
+    while not is_whole():
+        pause.wait(_URL_LOOK_SECONDS if path is None else _LOOK_SECONDS)
+
+
+def _is_whole(path: Path) -> bool:
+    return path.exists() and (not path.is_dir() or is_done(path))
 
 
 def _matching(path: str) -> list[str]:

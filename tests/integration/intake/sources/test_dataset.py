@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -19,6 +21,7 @@ from segops_durable.intake.imports import open_source, open_sources
 from segops_durable.intake.sources.source import BEGINNING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from segops_durable.intake.imports import Progress
@@ -190,27 +193,45 @@ def test_an_empty_directory_that_is_done_has_no_events(
     assert list(open_sources(tmp_path / "out")) == []
 
 
-def test_the_command_waits_until_it_is_done(tmp_path: Path) -> None:
-    directory = tmp_path / "out"
+@contextmanager
+def waiting_for(directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command, once it has said that it waits for a directory."""
     command = [sys.executable, "-m", "segops_durable", "import", str(directory), "--wait", "--json"]
     settings = {
         "SEGOPS_API_URL": "http://127.0.0.1:9",
         "SEGOPS_API_KEY": "sk_x",
-        "SEGOPS_QUEUE_PATH": str(tmp_path / "outbox.db"),
+        "SEGOPS_QUEUE_PATH": str(directory.parent / "outbox.db"),
     }
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, stdout=pipe, stderr=pipe, text=True, env={**os.environ, **settings}
-    ) as run:
-        assert run.stderr is not None
-        assert "Waiting until" in run.stderr.readline()
+    ) as waiting:
+        assert waiting.stderr is not None
+        assert "Waiting until" in waiting.stderr.readline()
+        yield waiting
+
+
+def test_the_command_waits_until_it_is_done(tmp_path: Path) -> None:
+    directory = tmp_path / "out"
+    with waiting_for(directory) as waiting:
         write(directory / "part-0.jsonl", 0, 3)
-        assert run.poll() is None
+        assert waiting.poll() is None
         (directory / "bad.jsonl").write_text("bad\n")
         (directory / "_SUCCESS").touch()
-        out, _ = run.communicate(timeout=60)
-    assert (run.returncode, json.loads(out)["stored"]) == (1, 3)
+        out, _ = waiting.communicate(timeout=60)
+    assert (waiting.returncode, json.loads(out)["stored"]) == (1, 3)
     assert (tmp_path / "out.rejects.jsonl").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    with waiting_for(tmp_path / "out") as waiting:
+        waiting.send_signal(number)
+        _, said = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1, said
+    assert "Traceback" not in said
+    assert not (tmp_path / "outbox.db").exists()
 
 
 def test_the_command_says_once_what_parts_are_that_are_alike(
