@@ -30,22 +30,27 @@ class ChangedFileError(ImportStoppedError):
 class KafkaStoppedError(SegOpsError):
     """Consuming of Kafka could not go on. What it had stored stays, and it can be run again.
 
+    Its message begins with where that was.
+
     Attributes:
-        topic: The topic.
+        topic: The topic; empty where it is about the cluster.
         partition: The partition; None where it is about all of them.
         offset: The offset at which it stopped; None where that says nothing.
     """
 
     def __init__(
         self,
-        message: str,
+        problem: str,
         *,
         topic: str,
         partition: int | None = None,
         offset: int | None = None,
         hint: str = "",
     ) -> None:
-        super().__init__(message, hint=hint)
+        place = topic or "Kafka"
+        place += "" if partition is None else f" [{partition}]"
+        place += "" if offset is None else f", offset {offset}"
+        super().__init__(f"{place}: {problem}", hint=hint)
         self.topic = topic
         self.partition = partition
         self.offset = offset
@@ -63,7 +68,7 @@ class KafkaGapError(KafkaStoppedError):
 
     def __init__(
         self,
-        message: str,
+        problem: str,
         *,
         topic: str,
         partition: int | None = None,
@@ -71,5 +76,5 @@ class KafkaGapError(KafkaStoppedError):
         lost: int | None = None,
         hint: str = "",
     ) -> None:
-        super().__init__(message, topic=topic, partition=partition, offset=offset, hint=hint)
+        super().__init__(problem, topic=topic, partition=partition, offset=offset, hint=hint)
         self.lost = lost

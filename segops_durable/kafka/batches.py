@@ -108,11 +108,9 @@ class Batches:
     def _write(self, key: Key, messages: Sequence[Message], made: Made, end: int | None) -> Write:
         last = messages[-1]
         offset = last.offset + 1 if end is None else max(end, last.offset + 1)
-        topic_id = self._places.current[key].topic_id
-        place = self._places.current[key]._replace(offset=offset, epoch=last.epoch)
         return Write(
             key,
-            place._replace(topic_id=topic_id),
+            self._places.current[key]._replace(offset=offset, epoch=last.epoch),
             made.encoded,
             made.moments,
             len(messages),
@@ -138,7 +136,7 @@ def _stopped(bad: Bad, most: int) -> KafkaStoppedError:
     topic, partition, offset = bad.message[:3]
     hint = "Give rejects=FILE, or on_reject, or a greater max_errors"
     return KafkaStoppedError(
-        f"{topic} [{partition}], offset {offset}: {bad.reason}; {most} such messages are allowed",
+        f"{bad.reason}; {most} such messages are allowed",
         topic=topic,
         partition=partition,
         offset=offset,

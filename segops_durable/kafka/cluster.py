@@ -103,7 +103,7 @@ class Cluster:
             found = asked[name].result(seconds)
         except (KafkaException, Late) as error:
             if isinstance(error, KafkaException) and error.args[0].code() in _NOT_THERE:
-                raise KafkaStoppedError(f"the topic {name!r} is not there", topic=name) from error
+                raise KafkaStoppedError("the topic is not there", topic=name) from error
             _log.debug("%s is not described: %s", name, error)
             return self._listed(name, min(seconds, _LIST_SECONDS))
         found_id = "" if found.topic_id is None else str(found.topic_id)
@@ -201,8 +201,9 @@ class Cluster:
         listed = self._ask(name, self._consumer.list_topics, name, timeout=seconds)
         found = listed.topics.get(name)
         if found is None or found.error is not None or not found.partitions:
-            why = "is not there" if found is None else str(found.error or "has no partitions")
-            raise KafkaStoppedError(f"the topic {name!r}: {why}", topic=name)
+            why = "the topic is not there" if found is None else "the topic has no partitions"
+            why = words_of(found.error) if found is not None and found.error is not None else why
+            raise KafkaStoppedError(why, topic=name)
         return Topic("", tuple(sorted(found.partitions)))
 
     def _offsets(
@@ -216,9 +217,7 @@ class Cluster:
         for each in found:
             if each.error is not None:
                 raise KafkaStoppedError(
-                    f"{each.topic} [{each.partition}]: {words_of(each.error)}",
-                    topic=each.topic,
-                    partition=each.partition,
+                    words_of(each.error), topic=each.topic, partition=each.partition
                 )
         return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
@@ -228,8 +227,7 @@ class Cluster:
         except KafkaException as error:
             self._admin.poll(0)  # hears of what has kept it from answering
             trouble = f"; before that: {self._heard.trouble}" if self._heard.trouble else ""
-            problem = f"Kafka: {words_of(error)}{trouble}"
-            raise KafkaStoppedError(problem, topic=topic) from error
+            raise KafkaStoppedError(f"{words_of(error)}{trouble}", topic=topic) from error
 
 
 def message_of(found: Any) -> Message:  # noqa: ANN401 - of confluent_kafka, or of a user's own reading

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from segops_durable.client import SegOpsClient
     from segops_durable.events import Event
     from segops_durable.kafka.places import OnGap, Start
+    from segops_durable.kafka.settings import Settings
 
     Given = Event | Mapping[str, Any]
 
@@ -114,44 +116,71 @@ def consume(
     """
     check_client(client)
     topics = checked_topics(topic)
-    given = {**locals()}
-    check_values(given)
-    if rejects is None and on_reject is None and max_errors is None:
-        max_errors = 0
+    check_values({**locals()})
+    settings = _settings_of(config, start)
+    client._check_open()  # noqa: SLF001 - the same package, as below
+    maker = Maker(client._intake, field_map or FieldMap(), to_event)  # noqa: SLF001
+    rules = _rules_of(maker, rejects, on_reject, max_errors)
+    end = stop or threading.Event()
+    with closing(Cluster(settings, timeout)) as reader:
+        found = {name: reader.topic(name) for name in topics}
+        name = _name_of(reader, topics[0], cluster)
+        places = _places_of(client, reader, name, start, on_gap)
+        storing = Storing(client, places, end)
+        owned = Partitions(reader, places, storing, partitions, share)
+        owned.begin(found)
+        batches = Batches(maker, places, rules)
+        rules.rejected.cut_back(batches.ends())
+        loop = Loop(reader, owned, batches, storing, on_progress)
+        return loop.run(end, _room_of(client, batch_size), max_wait, until_end=until_end)
+
+
+def _settings_of(config: Mapping[str, Any], start: Start) -> Settings:
     settings = settings_of(config)
     if start == "group" and not settings.has_group:
         raise ConfigurationError('start="group" needs a group.id in config', field="start")
+    return settings
+
+
+def _rules_of(
+    maker: Maker,
+    rejects: str | os.PathLike[str] | None,
+    on_reject: Callable[[confluent_kafka.Message, str], object] | None,
+    max_errors: int | None,
+) -> Rules:
+    """What becomes of messages that are no events: with nowhere to go, they stop it."""
+    is_unseen = rejects is None and on_reject is None
+    most = 0 if is_unseen and max_errors is None else max_errors
     path = None if rejects is None else _path_of(rejects)
-    client._check_open()  # noqa: SLF001 - the same package, as below
-    maker = Maker(client._intake, field_map or FieldMap(), to_event)  # noqa: SLF001
-    rules = Rules(Rejected(path, maker), on_reject, max_errors)
-    reader = Cluster(settings, timeout)
-    try:
-        found = [reader.topic(name) for name in topics]
-        name = cluster or reader.id_of(topics[0])
-        if not name:
-            hint = "Give it a name that it keeps"
-            problem = "cluster must be given: the brokers tell no id of their own"
-            raise ConfigurationError(problem, field="cluster", hint=hint)
-        end = stop or threading.Event()
-        places = Places(
-            client._outbox,  # noqa: SLF001
-            reader,
-            name,
-            start=start,
-            on_gap=on_gap,
-            listener=lambda: client._delivery.current,  # noqa: SLF001
-        )
-        storing = Storing(client, places, end)
-        owned = Partitions(reader, places, storing, partitions, share)
-        owned.begin(dict(zip(topics, found, strict=True)))
-        batches = Batches(maker, places, rules)
-        rules.rejected.cut_back(batches.ends())
-        most = min(batch_size, client._options.max_queue_events or batch_size)  # noqa: SLF001
-        loop = Loop(reader, owned, batches, storing, on_progress)
-        return loop.run(end, most, max_wait, until_end=until_end)
-    finally:
-        reader.close()
+    return Rules(Rejected(path, maker), on_reject, most)
+
+
+def _name_of(reader: Cluster, topic: str, given: str | None) -> str:
+    """The cluster's name in checkpoints."""
+    name = given or reader.id_of(topic)
+    if not name:
+        hint = "Give it a name that it keeps"
+        problem = "cluster must be given: the brokers tell no id of their own"
+        raise ConfigurationError(problem, field="cluster", hint=hint)
+    return name
+
+
+def _places_of(
+    client: SegOpsClient, reader: Cluster, name: str, start: Start, on_gap: OnGap
+) -> Places:
+    return Places(
+        client._outbox,  # noqa: SLF001
+        reader,
+        name,
+        start=start,
+        on_gap=on_gap,
+        listener=lambda: client._delivery.current,  # noqa: SLF001
+    )
+
+
+def _room_of(client: SegOpsClient, batch_size: int) -> int:
+    """Messages in a transaction at most: more than the outbox may hold would never fit."""
+    return min(batch_size, client._options.max_queue_events or batch_size)  # noqa: SLF001
 
 
 class Loop:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from confluent_kafka import KafkaError
 
 from segops_durable.errors import KafkaStoppedError
-from segops_durable.errors.plain_text import visible
 from segops_durable.kafka.checks import chosen
 from segops_durable.kafka.cluster import message_of
 from segops_durable.kafka.storing import Write
@@ -219,11 +218,12 @@ class Partitions:
         elif code in _GAPS and key in self.places.current:
             read.gaps[key] = error.str()
         elif error.fatal() or not (code in _PASSING or error.retriable()):
+            topic, number = key
             raise KafkaStoppedError(
-                f"{key[0] or 'Kafka'} [{key[1]}]: {visible(error.str())}",
-                topic=key[0] or "",
-                partition=key[1],
-                offset=offset,
+                error.str(),
+                topic=topic or "",
+                partition=number if topic else None,
+                offset=offset if offset is not None and offset >= 0 else None,
             )
         else:
             _log.warning("%s", error.str())

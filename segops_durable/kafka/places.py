@@ -194,7 +194,7 @@ def _gap(key: Key, place: Place, topic: Topic, low: int, high: int) -> KafkaGapE
 def _gap_error(key: Key, place: Place, what: str, lost: int | None = None) -> KafkaGapError:
     name, number = key
     return KafkaGapError(
-        f"{name} [{number}]: {what}",
+        what,
         topic=name,
         partition=number,
         offset=place.offset,

@@ -41,9 +41,16 @@ def found(error: KafkaError | None = None, offset: int = 10) -> Any:
 def test_what_does_not_get_well_by_itself_ends_it_with_its_place(
     partitions: Partitions, error: KafkaError
 ) -> None:
-    with pytest.raises(KafkaStoppedError, match=r"^clicks \[0\]: ") as caught:
+    with pytest.raises(KafkaStoppedError, match=r"^clicks \[0\], offset 10: ") as caught:
         partitions.sorted([found(error)])
     assert (caught.value.topic, caught.value.partition, caught.value.offset) == ("clicks", 0, 10)
+
+
+def test_what_is_about_the_whole_cluster_has_no_place(partitions: Partitions) -> None:
+    fenced = KafkaError(KafkaError._FATAL, "fenced", fatal=True)
+    with pytest.raises(KafkaStoppedError, match=r"^Kafka: fenced$") as caught:
+        partitions.sorted([Found(topic=None, partition=-1, offset=-1001, value=b"", error=fenced)])
+    assert (caught.value.topic, caught.value.partition, caught.value.offset) == ("", None, None)
 
 
 @pytest.mark.parametrize(
