@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING
 from segops_durable.system.clock import Clock, Moment
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
     from segops_durable.system.bell import Bell
 
 
 class MovableClock(Clock):
-    def __init__(self, now: float = 1_800_000_000.0) -> None:
+    """A clock of which waits are no waits.
+
+    Args:
+        now: What it shows.
+        chance: What it draws from. Defaults to the system's, which cannot be repeated.
+    """
+
+    def __init__(self, now: float = 1_800_000_000.0, chance: random.Random | None = None) -> None:
         self._now = now
+        self._chance = chance
         self._ahead = 0.0
         self.boot = 1
         self._lock = threading.Lock()
@@ -40,6 +49,9 @@ class MovableClock(Clock):
 
     def moment(self) -> Moment:
         return Moment(self.time(), self.uptime(), self.boot)
+
+    def draw(self, low: float, high: float) -> float:
+        return super().draw(low, high) if self._chance is None else self._chance.uniform(low, high)
 
     def sleep(self, stop: threading.Event, seconds: float) -> bool:
         if not stop.is_set():

@@ -1,106 +1,15 @@
-"""The rate that a device learns, alone and as one of a fleet, by a clock that is moved."""
+"""The rate that a device learns, by what it was answered."""
 
 from __future__ import annotations
 
-import heapq
 import random
-from itertools import count
-from typing import TYPE_CHECKING
 
 import pytest
 
 from segops_durable.api import Rate
 from segops_durable.api.rate import FIRST_RATE, LEAST, LEAST_FOUND, SHARE_USED
-from segops_durable.delivery.backoff import Pause
-from segops_durable.sandbox.settings import COUNTINGS, PLANS, RateLimit
-from support.clock import MovableClock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MINUTE = 60.0
-MINUTES = 12
-
-
-class Run:
-    """Devices with a backlog each, on one plan, from cold; counts what is answered to them.
-
-    It does so after the minutes in which they learn, two of twelve.
-    """
-
-    def __init__(
-        self,
-        rates: list[Rate],
-        chance: random.Random,
-        counting: str,
-        limit: int,
-        learning: int = 2,
-    ) -> None:
-        self.requests = self.refused = 0
-        clock = MovableClock(0.0)
-        segops = RateLimit(clock.monotonic)
-        pauses = [Pause(5.0, clock) for _ in rates]
-        number = count()  # decides between two at one time
-        queue = [
-            (chance.uniform(0, 5.0), next(number), device, False) for device in range(len(rates))
-        ]
-        heapq.heapify(queue)
-        while queue[0][0] < MINUTES * MINUTE:
-            now, _, device, has_waited = heapq.heappop(queue)
-            clock.move(now - clock.monotonic())
-            rate, pause = rates[device], pauses[device]
-            turn = rate.turn(now)
-            if turn > now:
-                heapq.heappush(queue, (turn, next(number), device, True))
-                continue
-            rate.take(now, has_waited=has_waited)
-            wait = segops.seconds_to_wait(limit, counting)
-            if now > learning * MINUTE:
-                self.requests += 1
-                self.refused += wait > 0
-            if wait:
-                rate.refuse(now, now, wait)
-                pause.lengthen()
-                pause.order(wait)
-            else:
-                rate.let_through(now)
-                pause.reset()
-            again = now + pause.remaining + chance.uniform(0.01, 0.1)
-            heapq.heappush(queue, (again, next(number), device, False))
-        self.used = (self.requests - self.refused) / (limit * (MINUTES - learning))
-
-
-def learned(chance: random.Random, _size: int) -> Rate:
-    return Rate(None, draw=chance.uniform)
-
-
-def shared(chance: random.Random, size: int) -> Rate:
-    return Rate(60 / size, is_one_of_many=True, draw=chance.uniform)
-
-
-@pytest.mark.parametrize("counting", COUNTINGS)
-@pytest.mark.parametrize("make", [learned, shared])
-def test_forty_devices_on_a_plan_of_sixty_calls_use_it_and_are_hardly_refused(
-    make: Callable[[random.Random, int], Rate], counting: str
-) -> None:
-    chance = random.Random(2026)
-    run = Run([make(chance, 40) for _ in range(40)], chance, counting, 60)
-    assert run.refused / run.requests <= 0.02
-    assert run.used >= 0.8
-
-
-@pytest.mark.parametrize("counting", COUNTINGS)
-@pytest.mark.parametrize(
-    ("size", "plan"), [(1, "free"), (1, "business"), (4, "free"), (40, "starter")]
-)
-def test_whatever_the_fleet_and_the_plan_it_is_used_once_that_is_learned(
-    size: int, plan: str, counting: str
-) -> None:
-    chance = random.Random(7)
-    rates = [learned(chance, size) for _ in range(size)]
-    run = Run(rates, chance, counting, PLANS[plan] or 0, learning=5)
-    assert run.refused / run.requests <= 0.02
-    assert run.used >= 0.75
 
 
 def test_one_that_was_never_refused_has_no_limit() -> None:
@@ -154,8 +63,39 @@ def test_of_several_requests_that_are_refused_together_one_counts() -> None:
     for _ in range(5):
         rate.refuse(10.0, 9.0, 10.0)
     assert rate.per_minute == 30.0
+    rate.let_through(20.0)
     rate.refuse(30.0, 29.0, 10.0)
     assert rate.per_minute == 15.0
+
+
+def test_where_none_was_let_through_since_the_last_refusal_a_quarter_is_left() -> None:
+    rate = Rate(2.0)
+    rate.refuse(0.0, 0.0, 10.0)
+    assert rate.per_minute == 1.0
+    rate.refuse(30.0, 30.0, 10.0)
+    assert rate.per_minute == 0.25
+
+
+@pytest.mark.parametrize("per_minute", [0.5, 2.0])
+def test_whoever_is_alone_by_now_has_the_plan_in_hours_and_not_in_a_day(per_minute: float) -> None:
+    rate = Rate(None)
+    rate.go_on_from({"per_minute": per_minute, "wait": 0.0}, 0.0)
+    assert rate_after(rate, 30) < per_minute * 1.2
+    now = rate.turn(0.0)
+    while (rate.per_minute or 0.0) < 60.0:
+        rate.take(now, has_waited=True)
+        now = rate.turn(now)
+    assert now < 5 * 60 * MINUTE
+
+
+def test_a_refusal_ends_the_row_that_a_rate_grows_by_faster_and_faster() -> None:
+    rates = [Rate(None), Rate(None)]
+    for rate in rates:
+        rate.go_on_from({"per_minute": 10.0, "wait": 0.0, "row": 200}, 0.0)
+    rates[0].refuse(0.0, 0.0, 10.0)
+    rates[0].go_on_from({**(rates[0].kept(0.0) or {}), "per_minute": 10.0, "plateau": 0.0}, 0.0)
+    grown = [rate_after(rate, 5) / 10 - 1 for rate in rates]
+    assert grown[1] > 5 * grown[0]
 
 
 def test_no_refusal_pushes_a_rate_below_a_call_an_hour() -> None:
@@ -191,6 +131,20 @@ def test_what_was_let_through_in_a_minute_in_which_some_was_refused_is_its_share
     assert rate.per_minute == FIRST_RATE
     rate.turn(121.0)
     assert rate.per_minute == SHARE_USED * 3
+
+
+def test_a_bucket_that_refuses_what_was_doubled_ends_the_search_at_once() -> None:
+    """Or one that searches by itself would have a minute in which it takes what others found."""
+    rate = Rate(None)
+    rate.refuse(0.0, 0.0, 1.0)
+    rate.turn(1.0)
+    for second in range(5, 62, 12):
+        rate.let_through(second)
+    rate.turn(61.0)
+    assert rate.per_minute == 2 * FIRST_RATE
+    rate.refuse(62.0, 62.0, 1.0)
+    rate.turn(63.0)
+    assert rate.per_minute == SHARE_USED * 5
 
 
 def test_one_for_which_there_was_no_room_asks_again_every_two_minutes() -> None:
@@ -257,7 +211,7 @@ def test_a_share_that_is_smaller_than_what_was_learned_holds() -> None:
         {"per_minute": -1.0},
         {"per_minute": float("nan"), "wait": None},
         {"per_minute": True},
-        {"per_minute": 1e300, "search": 7},
+        {"per_minute": 1e300, "search": 7, "row": -1},
     ],
 )
 def test_what_cannot_be_meant_is_passed_over(kept: dict[str, object]) -> None:
