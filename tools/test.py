@@ -37,17 +37,18 @@ ELSEWHERE_AT_A_TIME = 2
 """Other Pythons whose tests run at once."""
 _PYTEST = ("-m", "pytest", "-q", "-m")
 SHORT = (*_PYTEST, "not long")
-LONG = (*_PYTEST, "long")
+LONG = (*_PYTEST, "long", "--durations=5")
 ELSEWHERE = (
     *(*_PYTEST, "(not long or each_python) and not one_python"),
     "--hypothesis-profile=elsewhere",
 )
 SHORT_PARTS = (
-    ("tests/integration/outbox",),
+    ("tests/integration/client", "tests/integration/delivery"),
     ("tests/integration/intake", "tests/integration/cli"),
+    ("tests/integration/outbox",),
 )
-"""What runs beside the others of the short ones; those that no part names run together."""
-LONG_PARTS = (("tests/acceptance",), ("tests/frameworks",))
+LONG_PARTS = (("tests/acceptance",), ("tests/tools",), ("tests/frameworks",))
+"""What runs beside the others of its kind; those that no part names run together."""
 SPARK = ("-m", "pytest", "-q", "-o", "timeout=900", "-o", "faulthandler_timeout=890")
 """Its tests are collected only where it is installed, which is 0.5 GB: in the extra sparktest.
 
@@ -81,6 +82,10 @@ def _run_everything(*, has_spark: bool) -> int:
     others = _other_pythons()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
 
+        def begin(commands: dict[str, list[str]]) -> None:
+            for name, command in commands.items():
+                jobs[name] = pool.submit(_run_beside, f"tests on {name}", command)
+
         def begin_elsewhere(versions: list[str]) -> None:
             for version in versions:
                 name = f"Python {version}"
@@ -94,14 +99,11 @@ def _run_everything(*, has_spark: bool) -> int:
         if _run("no stale coverage", [*coverage, "erase"]):
             return 1
         mine = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-        commands = {
-            **_divided(f"{mine}, the long ones", [python, *LONG], LONG_PARTS),
-            **_divided(f"{mine}, with coverage", [*coverage, "run", *SHORT], SHORT_PARTS),
-        }
-        jobs["checks"] = pool.submit(_check_beside, commands_of_checks(python))
-        for name, command in commands.items():
-            jobs[name] = pool.submit(_run_beside, f"tests on {name}", command)
+        # the longest first: one that begins last has all others wait for it
+        begin(_divided(f"{mine}, the long ones", [python, *LONG], LONG_PARTS))
         begin_elsewhere(list(others)[ELSEWHERE_AT_A_TIME:])
+        begin(_divided(f"{mine}, with coverage", [*coverage, "run", *SHORT], SHORT_PARTS))
+        jobs["checks"] = pool.submit(_check_beside, commands_of_checks(python))
         failed = [name for name, job in jobs.items() if job.result()]
     if failed:
         print(f"\nFAILED: {'; '.join(failed)}")
@@ -151,7 +153,7 @@ def _divided(
     named = [path for part in parts for path in part]
     rest = ["tests", *(f"--ignore={path}" for path in named)]
     divided = {f"{name}: {' '.join(part)}": [*command, *part] for part in parts}
-    return {**divided, f"{name}: all others": [*command, *rest]}
+    return {f"{name}: all others": [*command, *rest], **divided}
 
 
 def _run_beside(name: str, command: list[str]) -> int:
