@@ -79,7 +79,9 @@ class Batches:
             good, made, stopped = self._made_of(messages)
             if good:
                 self._tell(key, made.bad)
-                writes.append(self._write(key, good, made, read.ends.get(key)))
+                # behind one that stops it the end is not reached, though it was read
+                end = read.ends.get(key) if stopped is None else None
+                writes.append(self._write(key, good, made, end))
             if stopped is not None:
                 return Batch(writes, stopped)
         for key, end in read.ends.items():

@@ -25,7 +25,12 @@ def message(offset: int, value: bytes = b'{"user_id":"u","event_type":"e"}') -> 
 
 
 @pytest.fixture
-def batches(make_client: Callable[..., SegOpsClient]) -> Batches:
+def max_errors() -> int | None:
+    return None
+
+
+@pytest.fixture
+def batches(make_client: Callable[..., SegOpsClient], max_errors: int | None) -> Batches:
     client = make_client()
     nobody: Any = None
     places = Places(
@@ -33,7 +38,7 @@ def batches(make_client: Callable[..., SegOpsClient]) -> Batches:
     )
     places.current[KEY] = Place(10, None, "")
     maker = Maker(client._intake, FieldMap(), None)
-    return Batches(maker, places, Rules(Rejected(None, maker), None, None))
+    return Batches(maker, places, Rules(Rejected(None, maker), None, max_errors))
 
 
 def test_the_place_after_a_batch_is_behind_its_last_message_whatever_is_missing(
@@ -61,3 +66,14 @@ def test_an_end_without_messages_moves_the_place_so_that_nothing_seems_lost_once
 
 def test_nothing_is_stored_of_a_partition_that_goes_on_elsewhere(batches: Batches) -> None:
     assert batches.make(Read({KEY: [message(12)]}, {KEY: 30}, {}), {KEY}).writes == []
+
+
+@pytest.mark.parametrize("max_errors", [0])
+def test_what_is_behind_a_message_that_stops_it_is_not_passed_though_the_end_was_read(
+    batches: Batches,
+) -> None:
+    bad = message(13, b"no JSON")
+    (write,), stopped = batches.make(Read({KEY: [message(12), bad, message(14)]}, {KEY: 15}, {}))
+    assert (write.messages, write.place.offset) == (1, 13)
+    assert stopped is not None
+    assert stopped.offset == 13
