@@ -46,6 +46,27 @@ def terminated_in_order() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+@contextmanager
+def stopped_by_signals() -> Iterator[threading.Event]:
+    """Have the first Ctrl-C or SIGTERM set an event, at which a service ends; the second ends it.
+
+    It has to be called in the main thread, which must not wait for the event itself: the handler
+    runs in that thread, and would wait there for a lock that the wait has.
+    """
+    stop = threading.Event()
+
+    def first(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, _second)
+        stop.set()
+
+    before = {each: signal.signal(each, first) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _first_of_any(_number: int, _frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGTERM, _second)
     raise KeyboardInterrupt

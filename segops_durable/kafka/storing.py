@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,6 @@ from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox import Checkpoint, Entry
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Sequence
 
     from segops_durable.client import SegOpsClient
@@ -130,7 +130,9 @@ class Storing:
             self._listener().postpone(error)
             began = now
         if not self._listener().make_room(_LOOK_SECONDS):
-            self._stop.wait(_LOOK_SECONDS)
+            # not for `stop`: a handler of signals that sets it interrupts this very thread, and
+            # would wait for the lock that the wait has
+            threading.Event().wait(_LOOK_SECONDS)
         return began
 
     def _explained(self, write: Write, error: Exception) -> Exception:

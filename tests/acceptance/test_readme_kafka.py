@@ -1,14 +1,16 @@
-"""The example of README that consumes a topic runs as it stands, but for where the broker is."""
+"""README's examples that consume a topic run as they stand, but for where the broker is."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.console import Console, blocks
 from support.kafka import Broker
 from support.kafka_broker import library
 
@@ -19,10 +21,12 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SECTION = README.split("## From Kafka\n")[1].split("\n## ")[0]
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 
-pytestmark = pytest.mark.one_python
+pytestmark = [
+    pytest.mark.one_python,
+    pytest.mark.skipif(library() is None, reason="there is no mock broker in this build"),
+]
 
 
-@pytest.mark.skipif(library() is None, reason="there is no mock broker in this build")
 def test_the_example_queues_each_message_and_writes_down_what_is_none(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,3 +50,17 @@ def test_the_example_queues_each_message_and_writes_down_what_is_none(
     assert (event["user_id"], event["event_type"], event["payload"]) == ("u-1", "clicked", {"n": 1})
     (line,) = Path("clicks.rejects.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["record"] == "bad"
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="the example is for a shell")
+def test_the_command_prints_what_is_written_there(sandbox: Sandbox, tmp_path: Path) -> None:
+    ((step,),) = blocks(SECTION)
+    stored = int(step.expected[0].split()[0].replace(",", ""))
+    broker = Broker()
+    broker.create()
+    broker.produce([{"user": "u-1", "n": n} for n in range(stored)], headers=[("type", b"clicked")])
+    broker.produce([b"bad"], partition=1)
+    step.command = step.command.replace("broker:9092", broker.servers)
+    Console(tmp_path, sandbox.url).run(step)
+    broker.close()
+    assert len(sandbox.events()) == stored

@@ -5,6 +5,7 @@ from __future__ import annotations
 from segops_durable.cli.command import Commands, run
 from segops_durable.cli.commands.adopt import adopt
 from segops_durable.cli.commands.config import config
+from segops_durable.cli.commands.consume import consume
 from segops_durable.cli.commands.dead import dead
 from segops_durable.cli.commands.demo import demo
 from segops_durable.cli.commands.doctor import doctor
@@ -30,6 +31,7 @@ for _command in (
     load,
     adopt,
     import_,
+    consume,
     doctor,
     config,
     sign,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from segops_durable.cli.command import FAILED
+from segops_durable.cli.commands.field_options import field_map_of
 from segops_durable.cli.commands.import_files import opened_sources, rejects_file
 from segops_durable.cli.commands.import_options import (
-    field_map_of,
     file_options_of,
     job_options,
     reading_options,
@@ -28,8 +28,8 @@ from segops_durable.cli.commands.import_summary import (
     tell_sent,
     tell_total,
 )
+from segops_durable.cli.commands.sending_options import client_options_of
 from segops_durable.cli.configuration import Configuration, configured
-from segops_durable.cli.hours import Hours, may_send_at
 from segops_durable.cli.interruption import terminated_in_order
 from segops_durable.cli.output import print_json, say
 from segops_durable.cli.workspace import opened_outbox, workspace
@@ -77,9 +77,6 @@ def import_(
     max_errors: int | None,
     job: str | None,
     send: bool,
-    batch_size: int,
-    connections: int | None,
-    only_between: tuple[Hours, ...],
     as_json: bool,
     config_file: str | None,
     **given: Any,
@@ -118,6 +115,7 @@ def import_(
     field_map = field_map_of(given)
     _check(files, rejected, job, plan, is_dry=dry_run)
     options = file_options_of(given)
+    sent_with = client_options_of(given)
     configuration = Configuration(given, config_file)
     sources = [
         each for file in files for each in opened_sources(file, form, options, is_awaited=wait)
@@ -127,15 +125,7 @@ def import_(
     if dry_run:
         is_bad = _look(configuration, field_map, task, plan)
     else:
-        chosen = {} if connections is None else {"max_in_flight": connections}
-        is_bad = _import(
-            configuration,
-            field_map,
-            task,
-            {**chosen, "batch_size": batch_size, "may_send": may_send_at(only_between)}
-            if send
-            else None,
-        )
+        is_bad = _import(configuration, field_map, task, sent_with if send else None)
     if is_bad:
         sys.exit(FAILED)
 

@@ -1,35 +1,24 @@
-"""The options of `import`: how files are read, what is made of their records, and the job."""
+"""The options of `import`: how files are read, and the job."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from segops_durable.cli.commands.field_options import FIELD_OPTIONS, with_options
 from segops_durable.cli.commands.import_outlook import PLANS
-from segops_durable.cli.hours import at_hours
+from segops_durable.cli.commands.sending_options import sending_options
 from segops_durable.cli.pairs import name_and_value
-from segops_durable.intake.imports import FORMATS, Cast, FieldMap, FileOptions, Nan, TimeUnit
+from segops_durable.intake.imports import FORMATS, FileOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
-_READING_OPTIONS = (
-    click.option(
-        "--map", "columns", multiple=True, metavar="FIELD=COLUMN", help="Which column it is."
-    ),
-    click.option("--const", "constants", multiple=True, metavar="FIELD=VALUE", help="One for all."),
-    click.option(
-        "--type",
-        "kind",
-        type=click.Choice(["track", "identify"]),
-        default="track",
-        help="What records are.",
-        show_default=True,
-    ),
+_FILE_OPTIONS = (
     click.option(
         "--format",
         "form",
@@ -49,37 +38,6 @@ _READING_OPTIONS = (
         help="Lines that a record of CSV may span.",
     ),
     click.option("--text", "is_text", is_flag=True, help="Leave values of CSV as texts."),
-    click.option(
-        "--cast",
-        "casts",
-        multiple=True,
-        metavar="COLUMN=TYPE",
-        help=f"What a column is: {', '.join(get_args(Cast))}.",
-    ),
-    click.option("--time-zone", metavar="ZONE", help="Of times that have none: Europe/Berlin."),
-    click.option("--time-format", metavar="FORMAT", help="What times look like: %d.%m.%Y %H:%M."),
-    click.option(
-        "--time-unit",
-        type=click.Choice(get_args(TimeUnit)),
-        help="What times that are numbers count. Defaults to what their size says.",
-    ),
-    click.option(
-        "--nan",
-        type=click.Choice(get_args(Nan)),
-        default="null",
-        help="What becomes of NaN.",
-        show_default=True,
-    ),
-    click.option(
-        "--drop-column", "drop_columns", multiple=True, metavar="COLUMN", help="Not stored."
-    ),
-    click.option(
-        "--hash-column",
-        "hash_columns",
-        multiple=True,
-        metavar="COLUMN",
-        help="Stored as its HMAC-SHA256, with the secret in SEGOPS_HASH_SECRET.",
-    ),
 )
 
 
@@ -124,71 +82,26 @@ _JOB_OPTIONS = (
         is_flag=True,
         help="Send while reading, and then all that waits; pause while too much does.",
     ),
-    click.option(
-        "--batch-size",
-        type=click.IntRange(1, 500),
-        default=500,
-        show_default=True,
-        help="With --send: events in a request.",
-    ),
-    click.option(
-        "--connections",
-        type=click.IntRange(1, 64),
-        help="With --send: batches on their way at once, as of `drain`. Defaults to max_in_flight.",
-    ),
-    click.option(
-        "--max-requests-per-minute",
-        type=click.IntRange(1),
-        metavar="N",
-        help="With --send: requests a minute at most, to stay below a plan's rate.",
-    ),
-    at_hours,
-    click.option(
-        "--max-queue-events",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Events that may wait: with --send the import pauses meanwhile. Defaults to 100,000 "
-        "with --send, and without to no limit.",
-    ),
+)
+
+
+_MOST_WAITING = click.option(
+    "--max-queue-events",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Events that may wait: with --send the import pauses meanwhile. Defaults to 100,000 "
+    "with --send, and without to no limit.",
 )
 
 
 def reading_options(command: _F) -> _F:
     """Add to a command how files are read, and what is made of their records."""
-    return _with(_READING_OPTIONS, command)
+    return with_options((*FIELD_OPTIONS, *_FILE_OPTIONS), command)
 
 
 def job_options(command: _F) -> _F:
     """Add to a command what is done with the files, and how much of it."""
-    return _with(_JOB_OPTIONS, command)
-
-
-def _with(options: Iterable[Callable[[_F], _F]], command: _F) -> _F:
-    for option in reversed(tuple(options)):
-        command = option(command)
-    return command
-
-
-def field_map_of(given: dict[str, Any]) -> FieldMap:
-    """Make a map of what was given, and take it out of there.
-
-    Raises:
-        ConfigurationError: It cannot be.
-        UsageError: One of them is no pair.
-    """
-    return FieldMap(
-        columns=_pairs("--map", given.pop("columns")),
-        constants=_pairs("--const", given.pop("constants")),
-        kind=given.pop("kind"),
-        text=given.pop("is_text"),
-        casts=_pairs("--cast", given.pop("casts")),  # type: ignore[arg-type]  # a map checks its types
-        time_zone=given.pop("time_zone"),
-        time_format=given.pop("time_format"),
-        time_unit=given.pop("time_unit"),
-        nan=given.pop("nan"),
-        drop_columns=given.pop("drop_columns"),
-        hash_columns=given.pop("hash_columns"),
-    )
+    return with_options((*_JOB_OPTIONS, *sending_options("With --send: "), _MOST_WAITING), command)
 
 
 def file_options_of(given: dict[str, Any]) -> FileOptions:
@@ -219,15 +132,3 @@ def _storage_options(pairs: tuple[str, ...]) -> dict[str, Any] | None:
         except ValueError:
             found[name] = value
     return found or None
-
-
-def _pairs(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for pair in pairs:
-        name, value = name_and_value(pair) or ("", "")
-        if not value:
-            raise click.UsageError(f"{option} must be FIELD=…, got {pair!r}")
-        if name in found:
-            raise click.UsageError(f"{option} has {name} twice: {found[name]!r} and {value!r}")
-        found[name] = value
-    return found

@@ -55,14 +55,19 @@ class Sending:
         """Send until nothing waits, or a round sends nothing; how it went since the beginning."""
         return emptied(self.client, None, self._errors, is_shown=is_shown, before=self._before)
 
+    def counts(self) -> dict[str, int]:
+        """What was sent so far, and what waits."""
+        now = self.client.stats()
+        sent = max(0, now.accepted_total - self._before.accepted_total)
+        return {"sent": sent, "waiting": now.pending}
+
     def standing(self) -> str:
-        """What was sent so far, and what waits, in words."""
+        """The same in words, also where it cannot be had."""
         try:
-            now = self.client.stats()
+            counts = self.counts()
         except SegOpsError:
             return "what was sent is unknown"
-        sent = max(0, now.accepted_total - self._before.accepted_total)
-        return f"{sent:,} sent, {now.pending:,} wait"
+        return f"{counts['sent']:,} sent, {counts['waiting']:,} wait"
 
 
 @contextmanager
@@ -74,13 +79,13 @@ def sending(configuration: Configuration, chosen: Mapping[str, Any]) -> Iterator
         chosen: Options of the client that the command has of its own.
     """
     errors: list[SegOpsError] = []
-    options = configuration.options_of_outbox(
-        overflow="block",
-        overflow_timeout=configuration.value("overflow_timeout", _BLOCK_SECONDS),
-        max_queue_events=configuration.value("max_queue_events", MOST_WAITING),
-        catch_up_batch_size=None,
-        on_error=errors.append,  # what still waits in the end is told of
-        **chosen,
-    )
+    usual = {
+        "overflow": "block",
+        "overflow_timeout": configuration.value("overflow_timeout", _BLOCK_SECONDS),
+        "max_queue_events": configuration.value("max_queue_events", MOST_WAITING),
+        "catch_up_batch_size": None,
+        "on_error": errors.append,  # what still waits in the end is told of
+    }
+    options = configuration.options_of_outbox(**{**usual, **chosen})
     with SegOpsClient.of(replace(options, shutdown_timeout=0.0)) as client:
         yield Sending(client, errors)

@@ -62,9 +62,17 @@ def tell_total(total: dict[str, int], bad: Sequence[str], files: Iterable[str]) 
 def tell_sent(drained: Drained | None) -> None:
     """Say how the sending went, if there was any."""
     if drained is not None:
-        counts = counts_of(drained)
-        say(", ".join(f"{count:,} {_SAID[name]}" for name, count in counts.items()), err=True)
+        tell_counts(counts_of(drained))
         tell_left(drained)
+
+
+def tell_counts(counts: dict[str, int]) -> None:
+    """Say what was sent and what was not.
+
+    Args:
+        counts: As `counts_of` has them.
+    """
+    say(", ".join(f"{count:,} {_SAID[name]}" for name, count in counts.items()), err=True)
 
 
 def counts_of(drained: Drained | None) -> dict[str, int]:
