@@ -79,7 +79,7 @@ def test_import_with_send_fails_if_segops_refuses_events(
     file.write_text('{"user_id": "u", "event_type": "t"}\n' * 4)
     sandbox.faults(status=422)
     output = commands("import", str(file), "--send", status=1).output
-    assert "4 were refused" in output
+    assert "0 sent, 4 refused, 0 wait" in output
 
 
 def test_a_dry_run_of_import_shows_what_would_come_and_leaves_nothing_behind(
