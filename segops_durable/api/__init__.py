@@ -21,9 +21,10 @@ from __future__ import annotations
 from segops_durable.api.exchange import Exchange
 from segops_durable.api.handshake import SESSION_PATH, Handshake
 from segops_durable.api.header_auth import HeaderAuth
+from segops_durable.api.noted_rate import rate_of
 from segops_durable.api.observing import Observer, Watch
 from segops_durable.api.pacing import Pacer, Turns
-from segops_durable.api.rate import Rate, rate_of
+from segops_durable.api.rate import Rate
 from segops_durable.api.retry_after import http_date, retry_after_seconds
 from segops_durable.api.sendable import Sendable
 from segops_durable.api.transport import BATCH_PATH, Transport

@@ -11,12 +11,13 @@ the first 429, where nothing says what is allowed, begins a *search*:
    rate from then on. Added up over a fleet, whose devices all do so, that is what the plan has.
 
 From then on a 429 halves the rate, at once, and one with none let through since the last leaves a
-quarter: there are many more devices than calls. Half of what is missing comes back each minute, up
-to one call a minute less than was refused. Then it grows, a little with each request that had to
-wait for its turn and was not refused. In the long run as many are refused as make up for that:
-with `MOST_GROWTH` one in thirty at most, and one in a hundred where devices have a call a minute.
-And the more there were in a row, the faster it grows. In a fleet a row is soon broken; whoever is
-alone by now does not take a day to find that out.
+quarter: there are many more devices than calls. But a backlog ends, and so no 429 has a device wait
+longer than a part of the time that it has lasted so far. Half of what is missing comes back each
+minute, up to one call a minute less than was refused. Then the rate grows, a little with each
+request that had to wait for its turn and was not refused. In the long run as many are refused as
+make up for that: with `MOST_GROWTH` one in thirty, and one in a hundred where devices have a call a
+minute. And the more there were in a row, the faster it grows. In a fleet a row is soon broken;
+whoever is alone by now does not take a day to find that out.
 
 All of it was chosen by figures, of 1 to 40 devices on plans of 60 to 1,000 calls, and of 250 to
 10,000 of which each has but one call in many minutes.
@@ -29,6 +30,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.api.let_through import LetThrough
+from segops_durable.api.noted_rate import DAY, LEAST, MOST, rate_of, row_of, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,11 +44,9 @@ SHARE_USED = 0.92
 LEAST_FOUND = 0.5
 """Calls a minute for a device that found no room: it asks again, and not too soon."""
 
-LEAST = 1 / 60
-"""Calls a minute below which no refusal pushes a device."""
-
-MOST = 1e6
-"""Calls a minute beyond which nothing is a limit; a note that says more is not meant."""
+LONGEST_WAIT = 0.15
+"""Of the time since the limit was first met: no refusal has a device wait longer for its turn, nor
+asks less than `LEAST_FOUND`. A backlog ends, and whoever waits beyond that waits for nobody."""
 
 GROWTH = 0.003
 """By which a rate grows in a minute in which requests waited for their turns."""
@@ -61,6 +61,10 @@ it is nine times as fast, after three times as many 28 times."""
 MOST_LEAP = 2.0
 """By which a rate is multiplied at one request at most."""
 
+ANYWHERE, LATER = (0.0, 1.0), (0.7, 1.3)
+"""Of the time between two turns: where one is drawn among others that are known to be as many as
+there is room for, and where there are more of them than that."""
+
 LONGEST_SPREAD = 0.1
 """Of the time between two turns: so much longer it may be, or a fleet would keep in step."""
 
@@ -70,9 +74,6 @@ _LONG_WAIT = 20.0
 
 _SHORTEST_WINDOW = 40.0
 """Seconds since a search began after which such a window says what its share is."""
-
-_LONGEST_ROW = 1000 * LONG_ROW
-"""From there on each rate grows by `MOST_LEAP`."""
 
 
 @dataclass
@@ -117,7 +118,8 @@ class Rate:
         self._search: _Search | None = None
         self._through = LetThrough()
         self._next = -math.inf
-        self._is_drawn = is_one_of_many  # whether the next turn is, anywhere within a spacing
+        self._drawn = ANYWHERE if is_one_of_many else None  # where the next turn is drawn
+        self._met_at = -math.inf  # since when there is a limit that was learned
         self._refused_at = -math.inf
         self._was_long = False
 
@@ -133,9 +135,10 @@ class Rate:
         rate = self.per_minute
         if rate is None:
             return now
-        if self._is_drawn:
-            self._is_drawn = False
-            self._next = now + self._draw(0.0, _MINUTE / rate)
+        if self._drawn is not None:
+            low, high = self._drawn
+            self._drawn = None
+            self._next = now + self._draw(low * _MINUTE / rate, high * _MINUTE / rate)
         return max(now, self._next)
 
     def take(self, now: float, *, has_waited: bool) -> None:
@@ -175,17 +178,24 @@ class Rate:
         self._refused_at = now
         self._was_long = wait >= _LONG_WAIT
         rate = self.per_minute
+        if self._learned is None:
+            self._met_at = now
         if rate is None:
             self._learned = max(self._through.since(now - _MINUTE) / 2, FIRST_RATE)
             self._search = _Search()
         elif self._search is None:
             self._plateau = rate - 1.0
-            self._learned = max(rate / (2 if self._was_let_through else 4), LEAST)
-            self._is_drawn = True  # or all whom one window has refused would go on in step
+            least = max(LEAST, min(rate, LEAST_FOUND, _MINUTE / self._longest_wait(now)))
+            self._learned = max(rate / (2 if self._was_let_through else 4), least)
+            # or all whom one window has refused would go on in step
+            self._drawn = ANYWHERE if rate >= 1 else LATER
         elif self._search.refused_at is None:
             self._search.refused_at = now
         self._row = 0
         self._was_let_through = False
+
+    def _longest_wait(self, now: float) -> float:
+        return max(LONGEST_WAIT * (now - self._met_at), _MINUTE)
 
     def _go_on(self, search: _Search, now: float) -> None:
         """See what a search has found so far; at the next turn, so after what SegOps ordered."""
@@ -216,7 +226,7 @@ class Rate:
         self._plateau = 0.0
         self._row = 0
         self._learned = max(SHARE_USED * found, LEAST_FOUND)
-        self._is_drawn = True
+        self._drawn = ANYWHERE
 
     def _grow(self, rate: float, minutes: float) -> None:
         if rate < self._plateau:
@@ -239,6 +249,7 @@ class Rate:
             "per_minute": self._learned,
             "plateau": self._plateau,
             "row": self._row,
+            "met": min(now - self._met_at, DAY),
             "search": None
             if search is None
             else {
@@ -251,14 +262,16 @@ class Rate:
         """Go on from what another process has kept; what cannot be meant is passed over.
 
         Args:
-            kept: What `kept` has said; `wait` is what is left of it.
+            kept: What `kept` has said; `wait` is what is left of it. `is_after_power_cut`, if all
+                who share the limit may have been started at once: then the turn is drawn.
             now: The time.
         """
         learned = rate_of(kept.get("per_minute"))
         if learned is not None and (self._share is None or learned < self._share):
             self._learned = learned
             self._plateau = rate_of(kept.get("plateau")) or 0.0
-            self._row = _row_of(kept.get("row"))
+            self._row = row_of(kept.get("row"))
+            self._met_at = now - seconds_of(kept.get("met"))
             self._search = None
             found = kept.get("search")
             if isinstance(found, dict) and self._share is None:
@@ -269,17 +282,7 @@ class Rate:
                 self._search = _Search()
         rate, wait = self.per_minute, kept.get("wait")
         if rate is not None and isinstance(wait, float | int):
-            self._is_drawn = False
+            is_one_of_many = self._is_one_of_many or self._learned is not None
+            is_drawn = is_one_of_many and kept.get("is_after_power_cut") is True
+            self._drawn = ANYWHERE if is_drawn else None
             self._next = now + min(max(wait, 0.0), (1 + LONGEST_SPREAD) * _MINUTE / rate)
-
-
-def _row_of(value: object) -> int:
-    """How many in a row were not refused, as was read; 0 if that cannot be meant."""
-    return value if type(value) is int and 0 <= value <= _LONGEST_ROW else 0
-
-
-def rate_of(value: object) -> float | None:
-    """A rate, or a plateau, that was read; None if that cannot be meant."""
-    if isinstance(value, bool) or not isinstance(value, float | int):
-        return None
-    return float(value) if LEAST <= value <= MOST else None

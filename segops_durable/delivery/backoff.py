@@ -97,10 +97,15 @@ class Pause:
         self._ordered_until = until
         return seconds, later
 
-    def stagger(self) -> None:
-        """Wait for some part of the shortest wait, so that a fleet does not come as one."""
-        share = self._clock.draw(0.0, 1.0)
-        self._until = self._clock.monotonic() + min(self._shortest, LONGEST_PAUSE) * share
+    def stagger(self, *, is_after_power_cut: bool = False) -> None:
+        """Wait for some part of the shortest wait, so that a fleet does not come as one.
+
+        Args:
+            is_after_power_cut: Whether all of it may have been started at once: then for some part
+                of the longest, as those wait who were away with the network. Defaults to False.
+        """
+        longest = LONGEST_PAUSE if is_after_power_cut else min(self._shortest, LONGEST_PAUSE)
+        self._until = self._clock.monotonic() + self._clock.draw(0.0, longest)
 
     def reset(self) -> None:
         """Forget the failures and end the wait, but not one that the server asked for."""

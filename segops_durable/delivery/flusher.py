@@ -127,7 +127,7 @@ class Flusher:
         left = self._outbox.waiting.counts()
         self._patience.end(left.last_id)
         if left.pending:
-            self._sender.stagger()  # after a power cut a whole fleet starts at once
+            self._sender.stagger(is_after_power_cut=self._outbox.waiting.is_left_by_power_cut())
 
     def want(self) -> None:
         """Let the thread be started as soon as something is stored, or asked for."""

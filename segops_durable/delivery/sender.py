@@ -129,9 +129,9 @@ class Sender:
             return datetime.fromtimestamp(self._clock.time() + seconds, timezone.utc)
         return None
 
-    def stagger(self) -> None:
-        """Wait for a part of the interval before the first round."""
-        self._pause.stagger()
+    def stagger(self, *, is_after_power_cut: bool = False) -> None:
+        """Wait before the first round, as `Pause.stagger` says."""
+        self._pause.stagger(is_after_power_cut=is_after_power_cut)
 
     def forget_reports(self) -> None:
         """Report anew what was reported before: something has changed."""

@@ -52,7 +52,7 @@ from segops_durable.outbox.store.scanning import DamagedRecords, give_up_damaged
 from segops_durable.outbox.store.store import Store
 from segops_durable.outbox.transfer import Transfer
 from segops_durable.outbox.waiting import Waiting
-from segops_durable.system.clock import Clock
+from segops_durable.system.clock import Clock, was_just_booted_since
 from segops_durable.system.trusted_paths import real_path
 
 if TYPE_CHECKING:
@@ -161,12 +161,18 @@ class Outbox:
         self.sender_lock.leave_rate({**kept, "wait": json.loads(order_as_text(order))})
 
     def kept_rate(self) -> dict[str, Any] | None:
-        """What was noted of it, with what is left of `wait`; None if nothing was."""
+        """What was noted of it, with what is left of `wait`; None if nothing was.
+
+        `is_after_power_cut` says whether the machine was started since, just now.
+        """
         kept = self.sender_lock.rate()
         order = None if kept is None else order_of(json.dumps(kept.get("wait")))
         if kept is None or order is None:
             return None
-        return {**kept, "wait": order.left(self._clock.moment()).seconds}
+        now = self._clock.moment()
+        is_after_power_cut = was_just_booted_since(order.since, now)
+        wait = order.left(now).seconds
+        return {**kept, "wait": wait, "is_after_power_cut": is_after_power_cut}
 
     def look_after(self) -> None:
         """Notice a file that vanished or was replaced, or records that are damaged.

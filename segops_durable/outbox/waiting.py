@@ -14,7 +14,7 @@ from segops_durable.outbox.records.rows import Row, safe_moment
 from segops_durable.outbox.records.schema import LETTERS, QUEUE, SELECT_ROWS
 from segops_durable.outbox.records.tally import Standing, standing
 from segops_durable.outbox.records.walking import PAGE_ROWS
-from segops_durable.system.clock import corrected
+from segops_durable.system.clock import corrected, was_just_booted_since
 
 if TYPE_CHECKING:
     import sqlite3
@@ -120,6 +120,13 @@ class Waiting:
     def expired_total(self) -> int:
         """Events that waited longer than `max_age`, ever; the cost does not grow."""
         return self._store.look(expired_total)
+
+    def is_left_by_power_cut(self) -> bool:
+        """Whether the oldest event has waited since before the machine was started, just now."""
+        found = self._store.read(_OLDEST)
+        if not found:
+            return False
+        return was_just_booted_since(safe_moment(*found[0]), self._clock.moment())
 
     def count_of(self, identities: Sequence[str]) -> dict[str, int]:
         """How many events of each of these identities wait; the cost grows with the answer."""

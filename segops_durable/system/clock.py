@@ -31,6 +31,8 @@ JITTER_SECONDS = 0.01
 If another thread comes between, the difference is larger, and the correction is by as much.
 """
 
+_JUST_BOOTED = 600.0
+"""Seconds: programs that come with the machine have been started by then."""
 
 _RANDOM = random.SystemRandom()
 """Of our own, and of the system's: the program's may be seeded, and what is drawn from it
@@ -107,6 +109,18 @@ def corrected(then: Moment, now: Moment) -> float | None:
         return None
     wall = then.uptime + (now.wall - now.uptime)
     return wall if abs(wall - then.wall) > JITTER_SECONDS else None
+
+
+def was_just_booted_since(then: Moment, now: Moment) -> bool:
+    """Whether the machine was started since `then`, and a few minutes ago at most.
+
+    Where a moment has no boot, the time of day tells.
+    """
+    if now.uptime is None or now.uptime > _JUST_BOOTED:
+        return False
+    if then.boot is None:
+        return then.wall < now.wall - now.uptime
+    return then.boot != now.boot
 
 
 def _this_boot() -> int:

@@ -28,6 +28,7 @@ class MovableClock(Clock):
         self._chance = chance
         self._ahead = 0.0
         self.boot = 1
+        self._booted_at = 0.0
         self._lock = threading.Lock()
 
     def set(self, ahead: float) -> None:
@@ -41,8 +42,13 @@ class MovableClock(Clock):
     def monotonic(self) -> float:
         return self._now
 
+    def reboot(self, seconds_ago: float = 0.0) -> None:
+        """Start the machine anew, so many seconds ago."""
+        self.boot += 1
+        self._booted_at = self._now - seconds_ago
+
     def uptime(self) -> float:
-        return self._now
+        return self._now - self._booted_at
 
     def time(self) -> float:
         return self._now + self._ahead

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from fleet_simulation.loop import EPOCH, Loop, MovedClock, Turn
+from fleet_simulation.loop import BOOT, BOOT_BEFORE, EPOCH, Loop, MovedClock, Turn
 from fleet_simulation.wire import Request, Wire
 from segops_durable.client.options import Options
 from segops_durable.client.wiring import delivery_of, intake_of, open_outbox
@@ -100,7 +100,9 @@ class Device:
         self._delivery = delivery_of(options, self._outbox, None, clock)
         self._delivery.sender.place.on_knock = None  # no thread is to hear who never knocks
         self._intake = intake_of(options, self._outbox, None, clock)
+        clock.boot = BOOT if scenario.has_power else BOOT_BEFORE
         self.left: int = self._store(number)
+        clock.boot = BOOT
         self.turn: Turn = loop.begin(number, self._live, scenario.begins_at(chance))
 
     def _store(self, number: int) -> int:

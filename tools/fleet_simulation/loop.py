@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 EPOCH = 1_800_000_000.0
 """The time of day at which the moved clock is 0."""
 
-_BOOT = 1
+BOOT_BEFORE, BOOT = 0, 1
+"""Of a device that had no power: in which it tracked, and in which it sends."""
 
 
 class Turn(greenlet):
@@ -96,6 +97,9 @@ class MovedClock(Clock):
         chance: What is drawn from.
         draws: Whether anything is drawn; else each wait is the shortest that it may be.
         before_wait: Called before the flusher waits.
+
+    Attributes:
+        boot: Which boot it is.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class MovedClock(Clock):
         self._chance = chance
         self._draws = draws
         self._before_wait = before_wait
+        self.boot: int = BOOT
 
     def monotonic(self) -> float:
         """Seconds since all began."""
@@ -120,7 +125,7 @@ class MovedClock(Clock):
 
     def moment(self) -> Moment:
         """Now."""
-        return Moment(self.time(), self._loop.now, _BOOT)
+        return Moment(self.time(), self._loop.now, self.boot)
 
     def draw(self, low: float, high: float) -> float:
         """Draw a number from the device's own generator."""

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from segops_durable.api import Rate
-from segops_durable.api.rate import FIRST_RATE, LEAST, LEAST_FOUND, SHARE_USED
+from segops_durable.api.noted_rate import LEAST
+from segops_durable.api.rate import FIRST_RATE, LEAST_FOUND, LONGEST_WAIT, SHARE_USED
 
 MINUTE = 60.0
 
@@ -69,11 +70,11 @@ def test_of_several_requests_that_are_refused_together_one_counts() -> None:
 
 
 def test_where_none_was_let_through_since_the_last_refusal_a_quarter_is_left() -> None:
-    rate = Rate(2.0)
+    rate = Rate(8.0)
     rate.refuse(0.0, 0.0, 10.0)
-    assert rate.per_minute == 1.0
+    assert rate.per_minute == 4.0
     rate.refuse(30.0, 30.0, 10.0)
-    assert rate.per_minute == 0.25
+    assert rate.per_minute == 1.0
 
 
 @pytest.mark.parametrize("per_minute", [0.5, 2.0])
@@ -100,9 +101,22 @@ def test_a_refusal_ends_the_row_that_a_rate_grows_by_faster_and_faster() -> None
 
 def test_no_refusal_pushes_a_rate_below_a_call_an_hour() -> None:
     rate = Rate(60.0)
-    for now in range(1, 100):
-        rate.refuse(now, now, 10.0)
+    for day in range(1, 100):
+        rate.refuse(day * 86_400.0, day * 86_400.0, 10.0)
     assert rate.per_minute == LEAST
+
+
+def test_no_refusal_has_a_device_wait_longer_than_a_part_of_the_time_since_the_first() -> None:
+    rate = Rate(60.0, draw=random.Random(1).uniform)
+    for minute in range(100):
+        rate.refuse(minute * MINUTE, minute * MINUTE, 10.0)
+    wait = MINUTE / (rate.per_minute or 0)
+    assert wait == pytest.approx(LONGEST_WAIT * 99 * MINUTE)
+    assert 0.7 * wait <= rate.turn(99 * MINUTE) - 99 * MINUTE <= 1.3 * wait
+    after = Rate(60.0)
+    after.go_on_from(rate.kept(99 * MINUTE) or {}, 0.0)
+    after.refuse(MINUTE, MINUTE, 10.0)
+    assert MINUTE / (after.per_minute or 0) == pytest.approx(LONGEST_WAIT * 100 * MINUTE)
 
 
 def test_a_search_asks_for_half_of_what_was_let_through_and_then_for_twice_as_much() -> None:
@@ -175,6 +189,25 @@ def test_the_next_process_goes_on_at_the_rate_and_with_the_wait_of_the_last() ->
     assert after.per_minute == before.per_minute
     assert after.turn(1000.0) == 1001.0
     assert rate_after(after, 4) == pytest.approx(rate_after(before, 4), rel=0.02)
+
+
+@pytest.mark.parametrize("kept", [{"wait": 0.0}, {"wait": 0.0, "per_minute": 1.5}])
+def test_after_a_power_cut_the_turns_of_a_fleet_are_drawn_anew(kept: dict[str, float]) -> None:
+    share = None if "per_minute" in kept else 1.5
+    turns = []
+    for seed in range(100):
+        draw = random.Random(seed).uniform
+        rate = Rate(share, is_one_of_many=share is not None, draw=draw)
+        rate.go_on_from({**kept, "is_after_power_cut": True}, 100.0)
+        turns.append(rate.turn(100.0))
+    assert 100.0 <= min(turns) <= 110.0
+    assert 130.0 <= max(turns) <= 140.0
+
+
+def test_whoever_shares_with_nobody_goes_on_at_once_after_a_power_cut() -> None:
+    rate = Rate(1.5, draw=random.Random(1).uniform)
+    rate.go_on_from({"wait": 0.0, "is_after_power_cut": True}, 100.0)
+    assert rate.turn(100.0) == 100.0
 
 
 def test_what_a_process_has_found_when_it_ends_is_not_searched_for_again() -> None:

@@ -37,6 +37,9 @@ def test_pauses_of_a_fleet_differ() -> None:
         pause.stagger()
     assert len({pause.remaining for pause in fleet}) == 50
     assert all(pause.remaining <= 5.0 for pause in fleet)
+    for pause in fleet:
+        pause.stagger(is_after_power_cut=True)
+    assert 5.0 < max(pause.remaining for pause in fleet) <= LONGEST_PAUSE
 
 
 def test_a_wait_that_the_server_asked_for_is_kept_whole_whatever_else_happens() -> None:
