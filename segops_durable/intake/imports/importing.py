@@ -159,6 +159,9 @@ class Importer:
         state = before
         for chunk in prepared.unread() or chunks_of(source, before.place):
             made = self._make(source, chunk, person, state)
+            if made.rejected and position is None:
+                # by its name the lines that a kill leaves there are found, and taken away
+                position = self._store_beginning(before, found, person)
             notes.append(made.rejected)
             stored, rejected = len(made.encoded), len(made.rejected)
             state = state.after(source, chunk, stored=stored, rejected=rejected, rejects=notes)
@@ -183,22 +186,31 @@ class Importer:
     def _begin(
         self, source: Source, found: Found, notes: Rejects, person: Person | None
     ) -> tuple[ImportState, Any]:
-        """Go on at the place, or write down the beginning; return it also as it is stored."""
+        """Go on at the place, or begin; return it also as it is stored, None where it is not.
+
+        A beginning is stored with the first events: of many small files each would take a
+        transaction more.
+        """
         mapping = fingerprint_of(source, self._field_map)
         if found.state is not None:
             notes.return_to(found.state.rejects, found.state.identity, found.state.place.line)
             return replace(found.state, mapping=mapping), found.position
         beginning = ImportState.beginning(source, notes, mapping, found.before)
-        if found.before is not None:
-            notes.remove(found.before.identity)
-            beginning = replace(beginning, rejects=notes.mark())
+        if found.before is None:
+            return beginning, None
+        notes.remove(found.before.identity)
+        beginning = replace(beginning, rejects=notes.mark())
+        return beginning, self._store_beginning(beginning, found, person)
+
+    def _store_beginning(self, beginning: ImportState, found: Found, person: Person | None) -> Any:  # noqa: ANN401 - JSON
+        """Write down that an import begins; return it as it is stored."""
         position = beginning.as_position()
         if found.key is not None:
             is_first = found.position is None
             checkpoint = Checkpoint(found.key, position, found.position, is_first=is_first)
             self._intake.append(Encoded([], []), person, checkpoint, self._listener)
             self._known.note(found.key, position)
-        return beginning, position
+        return position
 
     def _store(
         self,
@@ -210,7 +222,8 @@ class Importer:
     ) -> Any:  # noqa: ANN401 - JSON
         """Store what was made with the place after it, if nobody else has come further."""
         position = state.as_position()
-        checkpoint = None if key is None else Checkpoint(key, position, follows)
+        is_first = follows is None
+        checkpoint = None if key is None else Checkpoint(key, position, follows, is_first=is_first)
         events = Encoded(made.encoded, made.moments, as_given(made.priorities))
         while True:
             try:

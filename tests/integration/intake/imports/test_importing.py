@@ -186,3 +186,20 @@ def test_a_full_queue_stops_it_and_it_goes_on_when_there_is_room(
     assert client.flush(timeout=20).ok
     counts = [row["event"]["payload"]["count"] for row in sandbox.events()]
     assert sorted(counts) == list(range(1500))
+
+
+def test_a_small_file_takes_one_transaction(
+    client: SegOpsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appends: list[int] = []
+    append = client._intake.append
+
+    def counted(events: Any, *rest: Any) -> None:
+        appends.append(len(events.encoded))
+        append(events, *rest)
+
+    monkeypatch.setattr(client._intake, "append", counted)
+    path = write(tmp_path / "few.jsonl", records(10))
+    assert client.import_events(path, field_map=FIELDS).stored == 10
+    assert client.import_events(path, field_map=FIELDS).stored_before == 10
+    assert appends == [10]
