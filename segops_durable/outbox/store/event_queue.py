@@ -235,7 +235,8 @@ class EventQueue(persistqueue.SQLiteQueue):
 
     def _find_descriptors(self, path: Path) -> None:
         """Find the descriptors of both connections, and what the writer uses of them."""
-        self.log, index = (file_id(each) for each in companions(path))
+        log, index = (file_id(each) for each in companions(path))
+        self.log: FileId | None = log
         before, with_reader = self._befores
         all_files = filter(None, (self.file, self.log, index))
         self._descriptors = descriptors_of(all_files, before)
