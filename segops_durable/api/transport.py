@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.api.header_auth import HeaderAuth
@@ -30,7 +31,8 @@ class Transport:
 
     Attributes:
         meanwhile: Called while an answer is awaited; it must not raise.
-        watch: Looks on at each request; None for nobody.
+        watch: Measures each request; None for nobody.
+        viewer: Shows each request to somebody who looks now; None for nobody.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Transport:
         is_whole: Callable[[Any], bool],
     ) -> None:
         self.watch: Watch | None = None
+        self.viewer: Watch | None = None
         self._is_whole = is_whole
         self._exchange = exchange
         self._auth = HeaderAuth("ApiKey", api_key)
@@ -60,7 +63,11 @@ class Transport:
         help, or is forbidden, it is this user's affair; the key itself was accepted. Once
         something of the batch was erased no further request names anybody who is in it.
         """
-        return self._send(batch) if self.watch is None else self.watch.send(batch, self._send)
+        send: Callable[[Sendable], Verdict] = self._send
+        for each in (self.watch, self.viewer):
+            if each is not None:
+                send = partial(each.send, send=send)
+        return send(batch)
 
     def _send(self, batch: Sendable) -> Verdict:
         self._exchange.is_wanted = lambda: self._is_whole(batch)

@@ -66,6 +66,11 @@ class Delivery:
         for each in self._transports:
             each.watch = watch
 
+    def show_to(self, viewer: Watch | None) -> None:
+        """Have each request shown to somebody who looks now, beside who measures them."""
+        for each in self._transports:
+            each.viewer = viewer
+
     def use_key(self, api_key: str) -> None:
         """Deliver with this key from now on, and try at once."""
         for each in self._transports:

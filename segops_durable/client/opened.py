@@ -40,6 +40,10 @@ class Opened:
         self._delivery.look_on(watch)
         self._intake.before_append = before_append
 
+    def _show_to(self, viewer: Watch | None) -> None:
+        """Have each request shown to somebody who looks now, in this process."""
+        self._delivery.current.show_to(viewer)
+
     def _check_open(self) -> None:
         if self._closing.has_begun:
             raise ClosedError("the client is shut down", hint="Make a new SegOpsClient")

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         scan_records,
     )
     from segops_durable.outbox.transfer import Place
-    from segops_durable.outbox.waiting import Counts
+    from segops_durable.outbox.waiting import Counts, Head
 else:
     __getattr__, __dir__ = on_demand(
         __name__,
@@ -65,7 +65,7 @@ else:
             "segops_durable.outbox.records.batch": "Batch Settlement Take Taken",
             "segops_durable.outbox.records.rows": "Checkpoint Entry Row",
             "segops_durable.outbox.skipped": "SkippedBatch",
-            "segops_durable.outbox.waiting": "Counts",
+            "segops_durable.outbox.waiting": "Counts Head",
             "segops_durable.outbox.store.event_queue": "Durability",
             "segops_durable.outbox.store.gate": "LOCK_TIMEOUT",
             "segops_durable.outbox.store.recognizing": "is_unused refuse_damaged refuse_stranger",
@@ -88,6 +88,7 @@ __all__ = [
     "DeadLetter",
     "Durability",
     "Entry",
+    "Head",
     "Leftover",
     "Letter",
     "Outbox",

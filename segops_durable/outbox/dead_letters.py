@@ -31,6 +31,7 @@ _UNDELIVERED = {Cause.REFUSED.value, Cause.TOO_LARGE.value, Cause.EXPIRED.value}
 
 _READ = page_sql(SELECT_LETTERS)
 _SELECT = f"{SELECT_LETTERS} WHERE _id = ?"
+_LATEST = f"{SELECT_LETTERS} WHERE _id < ? ORDER BY _id DESC LIMIT ?"
 
 
 class DeadLetters:
@@ -54,6 +55,24 @@ class DeadLetters:
             self._tell_of_damaged(page)
             for number, *record in page:
                 yield letter_from_record(number, record)
+
+    def newest_id(self) -> int:
+        """The number of the newest of them; 0 if there is none."""
+        newest = self._store.read(f"SELECT max(_id) FROM {LETTERS}")[0][0]
+        return newest if isinstance(newest, int) else 0
+
+    def latest(self, limit: int, *, before: int = MOST_ID) -> list[tuple[int, DeadLetter]]:
+        """The newest of them, newest first, each with the id that it had in the queue.
+
+        Args:
+            limit: Letters at most.
+            before: Only those with a lower number. Defaults to all.
+        """
+        found = self._store.read(_LATEST, (before, limit))
+        return [
+            (row_id if isinstance(row_id, int) else 0, letter_from_record(number, (row_id, *rest)))
+            for number, row_id, *rest in found
+        ]
 
     def retry(self, ids: Iterable[int] | None = None) -> int:
         """Put letters back at the end of the queue, where their age counts anew; return how many.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from segops_durable.identity import NO_IDENTITY, lanes_of
 from segops_durable.outbox.disk.files import size_on_disk
@@ -13,6 +13,7 @@ from segops_durable.outbox.records.lanes import SECRET_LANES
 from segops_durable.outbox.records.rows import Row, safe_moment
 from segops_durable.outbox.records.schema import LETTERS, QUEUE, SELECT_ROWS
 from segops_durable.outbox.records.tally import Standing, standing
+from segops_durable.outbox.records.typed import as_bytes, is_time
 from segops_durable.outbox.records.walking import PAGE_ROWS
 from segops_durable.system.clock import corrected, was_just_booted_since
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from segops_durable.system.clock import Clock, Moment
 
 _PEEK = f"{SELECT_ROWS} ORDER BY _id LIMIT ?"
+_LATEST = f"""
+SELECT _id, timestamp, substr(data, 1, ?), length(data) FROM {QUEUE}
+WHERE _id > ? ORDER BY _id DESC LIMIT ?
+"""
 _OLDEST = f"SELECT timestamp, uptime, boot FROM {QUEUE} ORDER BY _id LIMIT 1"
 
 _IDENTITIES = f"""
@@ -80,6 +85,22 @@ class Counts:
     oldest_at: float | None
     last_accepted_at: float | None
     queue_bytes: int
+
+
+class Head(NamedTuple):
+    """The beginning of an event, to be looked at by a person.
+
+    Attributes:
+        id: Its row's id.
+        tracked_at: Unix time in seconds; 0 where the file has no time.
+        data: The first of its bytes.
+        size: How many it has.
+    """
+
+    id: int
+    tracked_at: float
+    data: bytes
+    size: int
 
 
 class Waiting:
@@ -160,6 +181,25 @@ class Waiting:
     def peek(self, limit: int) -> list[Row]:
         """The oldest events that wait, damaged ones as well."""
         return [Row.of(found) for found in self._store.read(_PEEK, (limit,))]
+
+    def latest(self, limit: int, *, after: int, longest: int) -> list[Head]:
+        """The newest events that wait, newest first; the cost grows with the answer.
+
+        Args:
+            limit: Events at most.
+            after: Only those with a higher id.
+            longest: Bytes of each at most.
+        """
+        found = self._store.read(_LATEST, (longest, after, limit))
+        return [
+            Head(row_id, wall if is_time(wall) else 0.0, as_bytes(data), size or 0)
+            for row_id, wall, data, size in found
+        ]
+
+    def still(self, ids: Sequence[int]) -> set[int]:
+        """Which of these rows wait still."""
+        sql = f"SELECT _id FROM {QUEUE} WHERE _id IN ({', '.join('?' * len(ids))})"
+        return {row_id for (row_id,) in self._store.read(sql, tuple(ids))}
 
     # Whose
 

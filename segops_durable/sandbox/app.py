@@ -1,4 +1,4 @@
-"""The sandbox's HTTP interface: the ingestion API, and its own controls below ``/_sandbox/``."""
+"""The sandbox's HTTP interface: the ingestion API, its controls below ``/_sandbox/``, its page."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from segops_durable.page import Page
 from segops_durable.sandbox.checks import BadFieldError, read_fields
 from segops_durable.sandbox.faults import Faults, FaultSwitch
 from segops_durable.sandbox.sessions import DeniedError, authenticate, open_session
 from segops_durable.sandbox.settings import PLANS, RateLimit, Settings
 from segops_durable.sandbox.validation import check_event, read_batch, read_json, validated
+from segops_durable.sandbox.view import SandboxView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
+    from starlette.types import Scope
 
     from segops_durable.sandbox.store import Store
 
@@ -56,8 +59,17 @@ class App:
         # set by each request of the API, before any delay
         self.arrived: threading.Event = threading.Event()
 
-    def routes(self) -> Starlette:
-        """Make the ASGI application."""
+    def page(self) -> Page:
+        """Make the page of what was received, for one event loop."""
+        view = SandboxView(self._store, self.faults, lambda: self.settings)
+        return Page(view, kind="sandbox", host=None, hang_up=self._abort)
+
+    def routes(self, page: Page) -> Starlette:
+        """Make the ASGI application.
+
+        Args:
+            page: What it has at ``/``.
+        """
         api = [
             (TRACK_PATH, self._track),
             (BATCH_PATH, self._batch),
@@ -73,6 +85,7 @@ class App:
                 Route("/_sandbox/requests", self._requests),
                 Route("/_sandbox/summary", self._summary),
                 Route("/_sandbox/reset", self._reset, methods=["POST"]),
+                *page.routes(),
             ],
             exception_handlers={404: _missing, 405: _missing},
         )
@@ -171,14 +184,17 @@ class App:
 
     async def _hang_up(self, request: Request) -> Response:
         """Reset the connection. The response returned is never sent: nobody is there."""
-        transport = self._connections.get(tuple(request.scope["client"]))
+        self._abort(request.scope)
+        while (await request.receive())["type"] != "http.disconnect":
+            continue
+        return Response(status_code=499)
+
+    def _abort(self, scope: Scope) -> None:
+        transport = self._connections.get(tuple(scope["client"]))
         if transport is not None:
             peer: socket.socket = transport.get_extra_info("socket")
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             transport.abort()
-        while (await request.receive())["type"] != "http.disconnect":
-            continue
-        return Response(status_code=499)
 
     # The controls
 

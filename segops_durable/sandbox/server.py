@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from segops_durable.page import LocalOnly
 from segops_durable.sandbox.app import App, Connections
 from segops_durable.sandbox.faults import Faults
-from segops_durable.sandbox.local_only import LocalOnly
 from segops_durable.sandbox.settings import Settings
 from segops_durable.sandbox.store import Store
 
@@ -142,8 +142,9 @@ class Sandbox:
         return listener
 
     def _make_server(self) -> _Server:
+        page = self._app.page()
         config = uvicorn.Config(
-            LocalOnly(self._app.routes(), self._host),
+            LocalOnly(self._app.routes(page), self._host, "sandbox"),
             http=_protocol(self._connections),
             ws="none",
             lifespan="off",
@@ -152,7 +153,7 @@ class Sandbox:
             date_header=False,  # the app sets it, by a clock that may be set wrong
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-        return _Server(config)
+        return _Server(config, page.end)
 
     def __enter__(self) -> Self:
         self.start()
@@ -168,10 +169,16 @@ class Sandbox:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which also says when it listens, and ends without waiting for nobody."""
+    """uvicorn's server, which also says when it listens, and ends without waiting for nobody.
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    Args:
+        config: As uvicorn has it.
+        end_streams: Ends those answers that would go on.
+    """
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], object]) -> None:
         super().__init__(config)
+        self._end_streams = end_streams
         self.ready = threading.Event()
         self._over: Callable[[], object] = lambda: None
 
@@ -196,6 +203,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
+        self._end_streams()
         await asyncio.sleep(0)  # who was let in before that is among the connections then
         if self.server_state.connections or self.server_state.tasks:
             await super().shutdown(sockets)

@@ -45,15 +45,32 @@ SELECT
         GROUP BY idempotency_key HAVING count(DISTINCT body_sha256) > 1)) AS conflicting_keys
 """
 
+_TOTALS = """
+SELECT count(*) AS requests, coalesce(max(id), ?) AS last_id, coalesce(sum(queued), 0) AS events,
+    coalesce(sum(skipped), 0) AS skipped, coalesce(sum(answer NOT LIKE '2%'), 0) AS refused
+FROM requests WHERE id > ?
+"""
+_RATES = """
+SELECT cast(at / ? AS INTEGER) AS slot, sum(queued) AS events,
+    sum(answer NOT LIKE '2%') AS refused
+FROM requests WHERE id > (SELECT coalesce(max(id), 0) - ? FROM requests) AND at > ?
+GROUP BY slot ORDER BY slot
+"""
+_MOST_COUNTED = 200_000
+
 
 class Store:
     """Requests and the events that were accepted with them.
 
     Args:
         path: An SQLite file, or ``:memory:``.
+
+    Attributes:
+        cleared: How often everything was forgotten.
     """
 
     def __init__(self, path: str) -> None:
+        self.cleared: int = 0
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
@@ -106,9 +123,33 @@ class Store:
         answers = self._read("SELECT answer, count(*) AS n FROM requests GROUP BY answer", ())
         return {**self._read(_SUMMARY, ())[0], "answers": {a["answer"]: a["n"] for a in answers}}
 
+    def totals(self, after: int) -> dict[str, int]:
+        """Counts of requests after an id, and the id of the last of them."""
+        return self._read(_TOTALS, (after, after))[0]
+
+    def latest_events(self, after: int, limit: int, longest: int) -> list[dict[str, Any]]:
+        """The newest events after an id, newest first, each as text that may be cut."""
+        return self._read(
+            "SELECT events.id, at, user_id, substr(event, 1, ?) AS head, length(event) AS size"
+            " FROM events JOIN requests ON requests.id = request_id WHERE events.id > ?"
+            " ORDER BY events.id DESC LIMIT ?",
+            (longest, after, limit),
+        )
+
+    def latest_requests(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """The newest requests after an id, newest first."""
+        return self._read(
+            "SELECT * FROM requests WHERE id > ? ORDER BY id DESC LIMIT ?", (after, limit)
+        )
+
+    def slots(self, seconds: float, since: float) -> list[dict[str, Any]]:
+        """How many events came, and how many requests were refused, so many seconds at a time."""
+        return self._read(_RATES, (seconds, _MOST_COUNTED, since))
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
+            self.cleared += 1
             self._connection.executescript("DELETE FROM events; DELETE FROM requests;")
 
     def close(self) -> None:

@@ -1,9 +1,8 @@
-"""Who may speak to the sandbox: programs of this machine, not pages of the web.
+"""Who may speak to a server of this machine: its programs, not pages of the web.
 
-The sandbox checks no credentials of its own. So a page in a developer's browser could read
-and erase what it holds: by a POST across sites, which needs nobody's leave, or by a name
-that is made to lead to loopback (DNS rebinding). A browser tells on both: by ``Host``, ``Origin``
-and ``Sec-Fetch-Site``.
+Where no credentials are checked, a page in somebody's browser could read and erase what the server
+holds: by a POST across sites, which needs nobody's leave, or by a name that is made to lead to
+loopback (DNS rebinding). A browser tells on both: by ``Host``, ``Origin`` and ``Sec-Fetch-Site``.
 """
 
 from __future__ import annotations
@@ -29,10 +28,12 @@ class LocalOnly:
     Args:
         app: What answers the others.
         host: The address or the name that it listens on.
+        name: What the server is called in a refusal.
     """
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
+    def __init__(self, app: ASGIApp, host: str, name: str) -> None:
         self._app = app
+        self._name = name
         self._host = host.strip("[]").lower()
         self._is_for_others = not _is_loopback(self._host)
 
@@ -48,12 +49,16 @@ class LocalOnly:
     def _refusal(self, headers: Headers) -> JSONResponse | None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
-            return _refused(_MISDIRECTED, f"This sandbox is not {', '.join(hosts) or 'nameless'}.")
+            return _refused(
+                _MISDIRECTED, f"This {self._name} is not {', '.join(hosts) or 'nameless'}."
+            )
         origins = headers.getlist("origin")
         if not all(self._is_near(each, hosts[0]) for each in origins):
-            return _refused(_FORBIDDEN, f"Pages of {', '.join(origins)} may not use this sandbox.")
+            return _refused(
+                _FORBIDDEN, f"Pages of {', '.join(origins)} may not use this {self._name}."
+            )
         if not origins and headers.get("sec-fetch-site") == "cross-site":
-            return _refused(_FORBIDDEN, "Pages of other sites may not use this sandbox.")
+            return _refused(_FORBIDDEN, f"Pages of other sites may not use this {self._name}.")
         return None
 
     def _is_ours(self, host: str) -> bool:
