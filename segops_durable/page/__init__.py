@@ -1,8 +1,5 @@
 """The page at ``/`` of a server of this machine: how things stand, as they change.
 
-    page = Page(ClientView(client), kind="outbox", host="127.0.0.1", token=token, …)
-    app = Starlette(routes=[*page.routes(), …])
-
 It knows nothing of what it shows: a `View` says that. Needs starlette, of the extra ``sandbox``.
 """
 

@@ -116,10 +116,10 @@ class Feed:
 
     def _is_wanted(self) -> bool:
         """Whether somebody looks, or has done so a moment ago."""
-        now = time.monotonic()
         if self._viewers:
-            self._wanted_at = now
-        return not self._is_over and now - self._wanted_at < LINGER_SECONDS
+            self._wanted_at = time.monotonic()
+        is_wanted = bool(self._viewers) or time.monotonic() - self._wanted_at < LINGER_SECONDS
+        return is_wanted and not self._is_over
 
     async def _wait_for_turn(self) -> None:
         """Let a second pass since the last look, also since one for somebody who has left."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from segops_durable.page.glance import Glance, Line
 
-_OPEN = ("at", "state", "sentence", "next_at")
+_OPEN = ("at", "state", "sentence", "next_at", "live")
 _LONGEST_TROUBLE = 500
 
 
@@ -30,7 +30,8 @@ def change(glance: Glance, before: Glance, *, is_trusted: bool) -> bytes:
 def _document(now: Glance, before: Glance | None, *, is_trusted: bool) -> dict[str, Any]:
     document: dict[str, Any] = {name: getattr(now, name) for name in _OPEN}
     document["figures"] = dict(now.figures)
-    document["points"] = _new_points(now, before)
+    last = before.points[-1][0] if before is not None and before.points else 0.0
+    document["points"] = [each for each in now.points if each[0] > last]
     if is_trusted:
         document["details"] = now.details
         document["unlisted"] = now.unlisted
@@ -52,14 +53,6 @@ def encoded(name: str, document: object) -> bytes:
 def trouble(error: Exception) -> bytes:
     """What is told where a look fails."""
     return encoded("trouble", {"sentence": visible(str(error))[:_LONGEST_TROUBLE]})
-
-
-def _new_points(now: Glance, before: Glance | None) -> list[Any]:
-    """Points that came since; the last of an earlier glance was of a moment, and is told anew."""
-    if before is None or not before.points:
-        return [list(each) for each in now.points]
-    settled = set(before.points)
-    return [list(each) for each in now.points if each not in settled]
 
 
 def _new_lines(now: Sequence[Line], before: Sequence[Line] | None) -> list[Any]:

@@ -77,7 +77,8 @@ class Glance:
         sentence: The same with its reason.
         next_at: When something is tried next; None if nothing waits for a time.
         figures: Numbers, by the names that the page has for them; None for what is not known.
-        points: The chart of the last hour, oldest first.
+        points: The chart of the last hour, oldest first; what is told of a time stays so.
+        live: The same of the moment. Defaults to None: nothing is known of it.
         details: What is said of the reason, e.g. the last error.
         events: The last events, newest first.
         unlisted: How many came since the last glance and are not among them. Defaults to 0.
@@ -93,6 +94,7 @@ class Glance:
     next_at: float | None
     figures: Mapping[str, float | None]
     points: Sequence[Point]
+    live: Point | None = None
     details: str = ""
     events: Sequence[Line] = ()
     unlisted: int = 0

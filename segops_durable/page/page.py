@@ -7,6 +7,7 @@ import hmac
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
@@ -61,6 +62,7 @@ class Page:
         letters: Looks after dead letters. Defaults to None: the page has none.
         hang_up: Called with a request's scope, to reset a connection that takes nothing. Defaults
             to closing it, for which what was sent has to be taken first.
+        on_end: Called as the server ends. Defaults to nothing.
 
     Raises:
         ValueError: The token is so short that it could be guessed; or there is none, and letters.
@@ -75,6 +77,7 @@ class Page:
         token: str | None = None,
         letters: Letters | None = None,
         hang_up: Callable[[Scope], object] = lambda _scope: None,
+        on_end: Callable[[], object] = lambda: None,
     ) -> None:
         if letters is not None and token is None:
             raise ValueError("token must be given where there are letters, got None")
@@ -85,6 +88,7 @@ class Page:
         self._token = token
         self._letters = letters
         self._hang_up = hang_up
+        self._on_end = on_end
         self._feed = Feed(view)
         self._middleware = [] if host is None else [Middleware(LocalOnly, host, "page")]
         self._files = _files()
@@ -107,9 +111,14 @@ class Page:
             self._route(f"/page/{name}", partial(self._file, name=name)) for name in names
         ]
 
+    def address(self, url: str) -> str:
+        """Where the page is, with its token: behind a #, which no browser sends to anybody."""
+        return f"{url}/" if self._token is None else f"{url}/#token={quote(self._token, safe='')}"
+
     def end(self) -> None:
         """End all streams, since the server ends; for the thread of its event loop."""
         self._feed.end()
+        self._on_end()
 
     def _route(
         self, path: str, answer: Callable[[Request], Awaitable[Response]], method: str = "GET"
@@ -121,7 +130,7 @@ class Page:
                 response = JSONResponse({"detail": bad.detail}, bad.status)
             except SegOpsError as error:
                 response = JSONResponse({"detail": str(error)}, 503)
-            if isinstance(response, Response):
+            if isinstance(response, Response):  # and no stream, which has them
                 response.headers.update(_HEADERS)
             return response
 

@@ -46,7 +46,7 @@ class SandboxView:
         self._totals = dict.fromkeys(("requests", "events", "skipped", "refused"), 0)
         self._events: tuple[Line, ...] = ()
         self._requests: tuple[Line, ...] = ()
-        self._slots: list[dict[str, Any]] | None = None
+        self._slots: dict[int, dict[str, Any]] = {}
         self._recent: deque[tuple[float, int, int]] = deque(maxlen=_RATE_SECONDS + 1)
 
     # As `page.View` has it
@@ -68,13 +68,15 @@ class SandboxView:
         self._read_requests()
         faults = self._faults.current
         events, requests = self._rates()
+        points = self._points(now)
         return Glance(
             at=round(now, 3),
             state="well" if faults == _NONE else "faulty",
             sentence=sentence_of(faults),
             next_at=None,
             figures={**self._totals, "rate_in": events, "rate_requests": requests},
-            points=self._points(now),
+            points=points[:-1],
+            live=points[-1],
             events=self._events,
             unlisted=max(0, self._totals["events"] - events_before - listed)
             if events_before
@@ -116,19 +118,17 @@ class SandboxView:
         self._requests = (lines + self._requests)[:_MOST_REQUESTS]
 
     def _points(self, now: float) -> list[Point]:
-        """Events and refused requests a second: of each slot of the last hour."""
+        """Events and refused requests a second, of each slot of the last hour; the last is now."""
         current = int(now / _SLOT_SECONDS)
         first = current - round(_HOUR / _SLOT_SECONDS)
-        slots = {each["slot"]: each for each in self._slots or ()}
-        since = max(slots, default=first) * _SLOT_SECONDS
-        for each in self._store.slots(_SLOT_SECONDS, since):
-            slots[each["slot"]] = each
-        self._slots = [each for number, each in slots.items() if number >= first]
-        return [
-            _point(number, slots.get(number))
-            for number in range(min(slots, default=current), current + 1)
-            if number >= first
-        ]
+        found = self._store.slots(_SLOT_SECONDS, max(self._slots, default=first) * _SLOT_SECONDS)
+        self._slots.update((each["slot"], each) for each in found)
+        self._slots = {each: slot for each, slot in self._slots.items() if each >= first}
+        began = min(self._slots, default=current)
+        passed = max(1.0, now - current * _SLOT_SECONDS)
+        over = (_point(each + 1, self._slots.get(each)) for each in range(began, current))
+        live = _point(current, self._slots.get(current), passed)
+        return [*over, (round(now, 1), *live[1:])]
 
 
 def sentence_of(faults: Faults) -> str:
@@ -156,11 +156,10 @@ def _doings(faults: Faults) -> tuple[str, ...]:
     )
 
 
-def _point(number: int, slot: dict[str, Any] | None) -> Point:
-    if slot is None:
-        return (number * _SLOT_SECONDS, 0.0, 0.0)
-    rates = (slot[name] / _SLOT_SECONDS for name in ("events", "refused"))
-    return (number * _SLOT_SECONDS, *(round(each, 3) for each in rates))
+def _point(ended: int, slot: dict[str, Any] | None, seconds: float = _SLOT_SECONDS) -> Point:
+    found = slot or {}
+    rates = (found.get(name, 0) / seconds for name in ("events", "refused"))
+    return (ended * _SLOT_SECONDS, *(round(each, 3) for each in rates))
 
 
 def _event_line(row: dict[str, Any]) -> Line:

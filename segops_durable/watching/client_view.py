@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from segops_durable.api import Watch
-from segops_durable.errors import ClosedError, StorageError
+from segops_durable.client import SegOpsClient
+from segops_durable.errors import ClosedError, ConfigurationError, StorageError
 from segops_durable.page import READ_BYTES, Glance, Letter, cut, shown_event
 from segops_durable.watching.history import History, Sample
 from segops_durable.watching.recent import MOST, Recent
@@ -17,7 +18,7 @@ from segops_durable.watching.sentences import details_of, sentence_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from segops_durable.client import SegOpsClient
+    from segops_durable.aio import AsyncSegOpsClient
     from segops_durable.delivery import Stats
     from segops_durable.outbox import DeadLetter
 
@@ -34,12 +35,24 @@ class ClientView:
     they are made.
 
     Args:
-        client: The client. It is not shut down with this.
+        client: The client; an asynchronous one has to be started before. It is not shut down with
+            this.
+
+    Raises:
+        ConfigurationError: It is an asynchronous client that is not started.
     """
 
-    def __init__(self, client: SegOpsClient) -> None:
-        self._client = client
-        self._outbox = client._outbox  # noqa: SLF001 - of our own package, as below
+    def __init__(self, client: SegOpsClient | AsyncSegOpsClient) -> None:
+        # what a loop's client stores and sends by is a client of this kind within it
+        opened = client if isinstance(client, SegOpsClient) else client._inner  # noqa: SLF001 - of our own package, as below
+        if opened is None:
+            raise ConfigurationError(
+                "the client cannot be looked at before it is started",
+                field="client",
+                hint="await client.start(), then ClientView(client)",
+            )
+        self._client = opened
+        self._outbox = opened._outbox  # noqa: SLF001
         self._history = History()
         self._recent = Recent()
         self._letters: dict[int, DeadLetter] = {}
@@ -51,9 +64,8 @@ class ClientView:
         self._thread.start()
 
     def close(self) -> None:
-        """Note no more. Safe to call twice."""
+        """Note no more. Safe to call twice; waits for nothing."""
         self._closing.set()
-        self._thread.join()
 
     # As `page.View` has it
 
@@ -83,6 +95,7 @@ class ClientView:
             next_at=None if stats.retry_at is None else round(stats.retry_at.timestamp(), 3),
             figures=_figures(stats, came, left),
             points=self._history.points(),
+            live=self._history.live(),
             events=self._recent.lines(),
             unlisted=unlisted,
             letters=self._shown_letters,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,40 +56,43 @@ class History:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._hour: deque[Sample] = deque(maxlen=round(_HOUR / SAMPLE_SECONDS) + 1)
+        self._points: deque[Point] = deque(maxlen=round(_HOUR / SAMPLE_SECONDS))
+        self._last: Sample | None = None  # the last of those of the hour
         self._recent: deque[Sample] = deque(maxlen=round(_RATE_SECONDS) + 1)
 
     def add(self, sample: Sample) -> None:
         """Take a sample; it is one of the hour's where the last of those is old enough."""
         with self._lock:
             self._recent.append(sample)
-            if not self._hour or sample.monotonic - self._hour[-1].monotonic >= SAMPLE_SECONDS:
-                self._hour.append(sample)
+            last = self._last
+            if last is None or sample.monotonic - last.monotonic >= SAMPLE_SECONDS:
+                self._points.append(_point(sample, last))
+                self._last = sample
 
     def seconds_to_wait(self, monotonic: float) -> float:
         """How long until the next sample of the hour is to be taken."""
         with self._lock:
-            last = self._hour[-1].monotonic if self._hour else None
-        return 0.0 if last is None else max(0.0, last + SAMPLE_SECONDS - monotonic)
+            last = self._last
+        return 0.0 if last is None else max(0.0, last.monotonic + SAMPLE_SECONDS - monotonic)
 
     def rates(self) -> tuple[float, float]:
         """Events a second that come, and that leave."""
         with self._lock:
-            recent = list(self._recent)
-        return recent[-1].rates_since(recent[0]) if recent else (0.0, 0.0)
+            return self._recent[-1].rates_since(self._recent[0]) if self._recent else (0.0, 0.0)
 
     def points(self) -> list[Point]:
-        """What waited, and the rates, at the samples of the last hour and at the last of all."""
+        """What waited, and the rates, at the samples of the last hour."""
         with self._lock:
-            samples = [*self._hour]
-            last = self._recent[-1] if self._recent else None
-        if last is not None and last is not samples[-1]:
-            samples.append(last)
-        first = samples[:1]
-        rates = [each.rates_since(before) for before, each in pairwise(samples)]
-        return [
-            (round(each.at, 1), float(each.waiting), round(came, 3), round(left, 3))
-            for each, (came, left) in zip(
-                samples, [(0.0, 0.0), *rates] if first else [], strict=True
-            )
-        ]
+            return list(self._points)
+
+    def live(self) -> Point | None:
+        """The same of the last sample of all."""
+        with self._lock:
+            if not self._recent:
+                return None
+            return _point(self._recent[-1], self._recent[0])
+
+
+def _point(sample: Sample, before: Sample | None) -> Point:
+    came, left = (0.0, 0.0) if before is None else sample.rates_since(before)
+    return round(sample.at, 1), float(sample.waiting), round(came, 3), round(left, 3)

@@ -147,7 +147,8 @@ def _fate_of(verdict: Verdict | None, size: int) -> tuple[str, str]:
         return _SENT, ""
     if verdict.meaning in {Meaning.REFUSED, Meaning.TOO_LARGE}:
         return (_DEAD, words) if size == 1 else (_WAITING, _AGAIN)
-    return _WAITING, words
+    answered = "" if verdict.status is None else f"{verdict.status} "
+    return _WAITING, f"tried: {answered}{words}"
 
 
 def _words_of(letter: DeadLetter) -> str:

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from segops_durable.page import Page
-from segops_durable.watching import ClientView
+from segops_durable.watching import outbox_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,13 +63,8 @@ def served(page: Page) -> Iterator[str]:
 @contextmanager
 def page_of(client: SegOpsClient, **options: Any) -> Iterator[str]:
     """The page of a client; its URL."""
-    view = ClientView(client)
-    page = Page(view, kind="outbox", host="127.0.0.1", token=TOKEN, letters=view, **options)
-    try:
-        with served(page) as url:
-            yield url
-    finally:
-        view.close()
+    with served(outbox_page(client, token=TOKEN, host="127.0.0.1", **options)) as url:
+        yield url
 
 
 @contextmanager
@@ -111,6 +106,6 @@ def read_stream(lines: Iterator[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
     name = ""
     for line in lines:
         if line.startswith(b"event: "):
-            name = line[7:].decode()
+            name = line[7:].decode().strip()
         elif line.startswith(b"data: "):
             yield name, json.loads(line[6:])

@@ -2,9 +2,10 @@
 
 const HOUR = 3600;
 const HEIGHT = 152;
+const NARROW = 380;
 const TOP = 8, BOTTOM = 22, LEFT = 46, RIGHT = 8;
 const numbers = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
-const compact = new Intl.NumberFormat("en-GB", { notation: "compact", maximumFractionDigits: 1 });
+const compact = new Intl.NumberFormat("en-GB", { notation: "compact", maximumFractionDigits: 2 });
 const times = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 function svg(name, attributes, text = "") {
@@ -88,6 +89,7 @@ export class Chart {
     this.svg.setAttribute("viewBox", `0 0 ${width || 1} ${HEIGHT}`);
     const parts = this.grid(highest, inner, y);
     this.names.forEach((_, index) => parts.push(...this.line(index, x, y)));
+    parts.push(...this.unknown(x, inner));
     if (this.at !== null) parts.push(svg("line", { class: "cross", x1: x(this.at), x2: x(this.at), y1: TOP, y2: HEIGHT - BOTTOM }));
     this.svg.replaceChildren(...parts);
     this.tell(values);
@@ -99,11 +101,19 @@ export class Chart {
       parts.push(svg("line", { class: "grid", x1: LEFT, x2: LEFT + inner, y1: y(value), y2: y(value) }));
       parts.push(svg("text", { class: "axis", x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, compact.format(value)));
     }
-    for (const [minutes, anchor] of [[60, "start"], [45, "middle"], [30, "middle"], [15, "middle"], [0, "end"]]) {
+    const marks = [[60, "start"], [45, "middle"], [30, "middle"], [15, "middle"], [0, "end"]];
+    for (const [minutes, anchor] of inner < NARROW ? marks.filter(([each]) => each % 30 === 0) : marks) {
       const text = minutes ? `−${minutes} min` : "now";
       parts.push(svg("text", { class: "axis", x: LEFT + (1 - minutes / 60) * inner, y: HEIGHT - 5, "text-anchor": anchor }, text));
     }
     return parts;
+  }
+
+  // An hour that is not known whole says since when it is.
+  unknown(x, inner) {
+    const first = this.points[0]?.[0];
+    if (first === undefined || x(first) < LEFT + inner / 2) return [];
+    return [svg("text", { class: "axis", x: x(first) - 10, y: HEIGHT / 2 - 22, "text-anchor": "end" }, `known since ${times.format(new Date(first * 1000))}`)];
   }
 
   line(index, x, y) {

@@ -82,20 +82,24 @@ class Letters {
     const head = element("p", "", "letter-head");
     const cause = element("span", letter.cause.replaceAll("_", " "), "fate");
     cause.dataset.fate = "dead";
-    head.append(cause, element("b", letter.kind || "(no type)"), element("span", letter.user, "user muted"), timeElement(letter.died_at));
+    const kind = element("b", letter.kind || "(no type)");
+    head.append(cause, " ", kind, " ", element("span", letter.user, "user muted"), " ", timeElement(letter.died_at));
     const said = element("div", "", "said");
-    said.append(element("p", letter.status ? `${letter.status}: ${letter.words}` : letter.words));
+    said.append(element("p", letter.words));
     if (letter.answer && !letter.words.includes(letter.answer)) said.append(element("p", letter.answer, "muted"));
     const more = element("details");
     more.append(element("summary", "The event"), element("pre", letter.text || "(no payload)"));
     const tracked = element("p", "tracked ", "muted");
-    tracked.append(timeElement(letter.at), `, dead letter ${letter.id}`);
+    const answered = letter.status ? `, answered ${letter.status}` : "";
+    tracked.append(timeElement(letter.at), `${answered}, dead letter ${letter.id}`);
     more.append(tracked);
+    const foot = element("div", "", "letter-foot");
     const row = element("p", "", "row");
     const name = `${letter.kind || "event"} of ${letter.user || "nobody"}, dead letter ${letter.id}`;
     if (letter.cause !== "damaged") row.append(this.button("Retry", name, () => this.retry(letter)));
     row.append(this.button("Discard", name, () => this.discard(letter), "danger"));
-    item.append(head, said, more, row);
+    foot.append(more, row);
+    item.append(head, said, foot);
     return item;
   }
 

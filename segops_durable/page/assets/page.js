@@ -88,8 +88,8 @@ export function lineItem(line) {
   const fate = element("span", line.fate, "fate");
   fate.dataset.fate = line.fate;
   const what = element("span", "", "what");
-  what.append(element("b", line.kind || "(no type)"), element("span", line.user, "user"));
-  item.append(fate, what, timeElement(line.at));
+  what.append(element("b", line.kind || "(no type)"), " ", element("span", line.user, "user"));
+  item.append(fate, " ", what, " ", timeElement(line.at));
   if (line.text) item.append(element("code", line.text, "text"));
   if (line.words) item.append(element("span", line.words, "words"));
   return item;
@@ -187,10 +187,9 @@ export class Page {
     this.ahead = told.at - Date.now() / 1000;
     this.showState(told.state, told.sentence, told.details ?? "", told.next_at);
     this.showFigures(told.figures);
-    // the last point was of a moment, and has a successor
-    this.points = isWhole ? told.points : [...this.points.slice(0, -1), ...told.points];
-    this.points = this.points.filter(([at]) => at > told.at - 3660);
-    this.charts.forEach((chart) => chart.draw(this.points, told.at));
+    this.points = [...(isWhole ? [] : this.points), ...told.points].filter(([at]) => at > told.at - 3600);
+    const points = told.live ? [...this.points, told.live] : this.points;
+    this.charts.forEach((chart) => chart.draw(points, told.at));
     if (told.events) {
       if (isWhole) this.events.forget();
       this.events.add(told.events);

@@ -9,11 +9,11 @@ const PRESETS = [
   ["Slow (2 s)", { delay: 2 }],
   ["Busy (429)", { status: 429, retry_after: 10 }],
   ["Key refused (401)", { status: 401 }],
-  ["Event refused (400)", { status: 400, json: { detail: "Malformed user_id." } }],
+  ["Refused (400)", { status: 400, json: { detail: "Malformed user_id." } }],
   ["Reset before", { reset: "before" }],
   ["Reset after", { reset: "after" }],
   ["Captive portal", { portal: true }],
-  ["1 kB at most (413)", { body_limit: 1000 }],
+  ["1 kB limit (413)", { body_limit: 1000 }],
 ];
 const WHOLE = new Set(["status", "times", "body_limit", "seed"]);
 const NUMBERS = new Set([...WHOLE, "retry_after", "delay", "rate"]);
