@@ -142,8 +142,7 @@ class Page:
 
     async def _stream(self, request: Request) -> Any:  # noqa: ANN401 - any ASGI application will do
         is_trusted = self._token is None or "authorization" in request.headers
-        if is_trusted:
-            self._check(request)
+        self._check(request, needs_token=is_trusted)  # and a page elsewhere takes nobody's place
         if request.method == "HEAD":  # nobody takes anything, and would not be noticed to leave
             return Response(media_type="text/event-stream")
         viewer = Viewer(is_trusted=is_trusted)
@@ -179,11 +178,11 @@ class Page:
             raise BadRequestError(404, "There are no letters here.")
         return self._letters
 
-    def _check(self, request: Request) -> None:
-        """Refuse a request that may not see or change everything."""
+    def _check(self, request: Request, *, needs_token: bool = True) -> None:
+        """Refuse a request of another page, or one without the token that it needs."""
         if not is_of_this_page(request):
             raise BadRequestError(403, "Pages of other sites may not use this one.")
-        if self._token is None:
+        if self._token is None or not needs_token:
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         is_right = hmac.compare_digest(given.encode(), self._token.encode())

@@ -138,7 +138,7 @@ def sentence_of(faults: Faults) -> str:
     done = [what for what in _doings(faults) if what]
     share = "Every request" if faults.rate == 1 else f"{faults.rate:.0%} of requests"
     if faults.times is not None:
-        share = f"The next {faults.times:,} hits ({share.lower()})"
+        share += f", {faults.times:,} in all"
     return f"{share}: {', and '.join(done) or 'nothing is done'}."
 
 

@@ -50,6 +50,7 @@ class Recent:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[int, _Seen] = {}
+        self._floor = 0  # what is older is not listed
         self._lines: dict[int, tuple[_Seen, Line]] = {}  # as they were last shown
 
     def newest_id(self) -> int:
@@ -95,6 +96,7 @@ class Recent:
         """What is listed, newest first."""
         with self._lock:
             seen = sorted(self._seen.items(), reverse=True)[:MOST]
+            self._floor = seen[-1][0] if len(seen) == MOST else 0
         before, self._lines = self._lines, {}
         for row_id, each in seen:
             known = before.get(row_id)
@@ -106,13 +108,15 @@ class Recent:
 
     def begin(self, batch: Sendable) -> Callable[[Verdict | None], object]:
         """See a request with events; return what sees its end."""
-        rows = cast("Sequence[Row]", batch.rows)[-MOST:]  # they are an outbox's
-        heads = [_head_of(row) for row in rows]
+        rows = cast("Sequence[Row]", batch.rows)  # they are an outbox's
+        size = len(rows)
+        if rows[-1].id < self._floor:  # of a backlog: the sender loses no time over it
+            return lambda _verdict: None
+        heads = [_head_of(row) for row in rows[-MOST:]]
         with self._lock:
             for head in heads:
                 self._seen[head.id] = _Seen(head, _SENDING)
             self._prune()
-        size = len(cast("Sequence[Row]", batch.rows))
 
         def end(verdict: Verdict | None) -> None:
             fate, words = _fate_of(verdict, size)

@@ -63,6 +63,16 @@ def test_the_examples_run_as_they_stand(tmp_path: Path) -> None:
     assert "3 passed" in result.stdout, result.stdout
 
 
+PAGE_OF_A_SANDBOX = """
+import requests
+from segops_durable.sandbox import Sandbox
+with Sandbox() as sandbox:
+    for path in ("/", "/page/sandbox.js"):
+        print(requests.get(sandbox.url + path).status_code, end=" ")
+"""
+"""Its files are no modules: a wheel could lack them."""
+
+
 def _indented() -> str:
     return textwrap.indent(IN_MEMORY, "    ")
 
@@ -91,6 +101,7 @@ def test_ten_lines_pass_where_nothing_but_the_extra_is_installed(tmp_path: Path)
     if "No matching distribution" in installed.stderr or "Max retries" in installed.stderr:
         pytest.skip("no index of packages can be reached")
     assert installed.returncode == 0, installed.stderr
+    assert run("-c", PAGE_OF_A_SANDBOX).stdout.strip() == "200 200"
     write(tmp_path, test_first=TEN_LINES, test_rewriting=NOT_REWRITTEN)
     result = run("-m", "pytest", "-q", "-W", "error")
     assert "3 passed" in result.stdout, result.stdout

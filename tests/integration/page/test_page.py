@@ -116,6 +116,11 @@ def test_with_a_wrong_token_nothing_is_read(url: str, path: str) -> None:
     assert "secret" not in answer.text
 
 
+def test_a_page_of_another_site_takes_nobodys_place(url: str) -> None:
+    headers = {"Origin": "http://localhost:1"}
+    assert requests.get(f"{url}/page/stream", headers=headers, timeout=60).status_code == 403
+
+
 def test_without_the_token_the_stream_has_numbers_and_no_events(url: str) -> None:
     told = first_frame(url, {})
     assert told["figures"]["dead"] == 3

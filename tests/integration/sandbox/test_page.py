@@ -110,7 +110,7 @@ def test_somebody_who_looks_keeps_no_sandbox_from_stopping(sandbox: Sandbox) -> 
         ({"delay": 2, "rate": 0.5}, "50% of requests: answered 2 s late."),
         (
             {"reset": "after", "times": 3},
-            "The next 3 hits (every request): the connection is reset after the events are accepted.",
+            "Every request, 3 in all: the connection is reset after the events are accepted.",
         ),
         ({"portal": True}, "Every request: a captive portal answers."),
         ({"redirect": "/x"}, "Every request: redirected to /x."),
