@@ -26,13 +26,14 @@ class CountingView:
     Attributes:
         looks: How often it looked.
         begun: How often somebody began to look.
+        ends: How often the last of them left.
         ended: Set while nobody looks.
         details: What it says.
         error: What it raises instead.
     """
 
     def __init__(self) -> None:
-        self.looks = self.begun = 0
+        self.looks = self.begun = self.ends = 0
         self.ended = threading.Event()
         self.details = ""
         self.error: Exception | None = None
@@ -48,6 +49,7 @@ class CountingView:
         return replace(QUIET, at=float(self.looks), details=self.details)
 
     def end(self) -> None:
+        self.ends += 1
         self.ended.set()
 
 
@@ -104,7 +106,7 @@ def test_when_nobody_looks_nothing_is_looked_at(view: CountingView, url: str) ->
     looks = view.looks
     second = Looking(url)
     assert second.next() == ("whole", looks + 1.0)
-    assert view.begun == 2
+    assert (view.begun, view.ends) == (2, 1)
     second.close()
 
 
@@ -130,22 +132,31 @@ def test_no_more_look_than_may_and_who_leaves_makes_room(
 def test_whoever_takes_nothing_is_let_go_and_others_are_told_on(
     view: CountingView, url: str, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr("segops_durable.page.stream.SEND_SECONDS", 0.2)
+    monkeypatch.setattr("segops_durable.page.stream.SEND_SECONDS", 2.0)
     monkeypatch.setattr("segops_durable.page.feed.MOST_VIEWERS", 2)
-    view.details = "x" * 4_000_000
+    view.details = "x" * 1_000_000
     host, _, port = url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port))) as deaf:
         deaf.sendall(f"GET /page/stream HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         other = Looking(url)
+        names: list[str] = []
+        taking = threading.Thread(target=lambda: names.extend(name for name, _ in other.told))
+        taking.start()
 
         def there_is_room() -> bool:
-            other.next()
             with closing(Looking(url)) as found:
                 return found.answer.status == 200
 
         wait_until(there_is_room)
-        assert other.next()[0] == "change"
+        before = view.looks
+        wait_until(lambda: view.looks > before + 3)
+        assert taking.is_alive()
+    view.error = SystemError("enough")
+    wait_until(lambda: "trouble" in names)
+    other.connection.sock.shutdown(socket.SHUT_RDWR)
+    taking.join()
     other.close()
+    assert names[0] == "whole"
 
 
 def test_a_stream_ends_after_a_while_and_whoever_is_there_asks_again(
