@@ -39,7 +39,7 @@ class Viewer:
     def __init__(self, *, is_trusted: bool) -> None:
         self.is_trusted = is_trusted
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue(_MOST_BEHIND)
-        self.is_over = False
+        self.is_over: bool = False
 
     def give(self, frame: bytes) -> None:
         """Have a frame sent; one who is too far behind is let go."""

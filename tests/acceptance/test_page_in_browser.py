@@ -288,7 +288,8 @@ def test_a_server_that_goes_away_is_said_to_be_and_comes_back_by_itself(
     seen.open(sandbox.url)
     seen.wait_for_text("#link-text", "live")
     sandbox.stop()
-    seen.wait_for_text("#link-text", "no connection")
+    seen.wait_for_text("#link-text", "no connection; what is shown is of")
+    assert seen.attribute("body", "data-link") == "lost"
     sandbox.start()
     seen.wait_for_text("#link-text", "live")
     seen.forget_messages()  # the browser says that it was not answered

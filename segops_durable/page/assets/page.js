@@ -236,6 +236,7 @@ export class Page {
 
   say(state, text) {
     byId("link").dataset.state = state;
+    document.body.dataset.link = state; // what is shown may not be so any more
     setText(byId("link-text"), text);
   }
 }
