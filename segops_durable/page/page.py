@@ -65,7 +65,8 @@ class Page:
         on_end: Called as the server ends. Defaults to nothing.
 
     Raises:
-        ValueError: The token is so short that it could be guessed; or there is none, and letters.
+        ValueError: The token is so short that it could be guessed, or no header can have it; or
+            there is none, and letters.
     """
 
     def __init__(
@@ -85,6 +86,8 @@ class Page:
             raise ValueError(
                 f"token must have {SHORTEST_TOKEN} letters or more, got {len(token)} of them"
             )
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise ValueError("token must be of letters that a header can have")
         self._token = token
         self._letters = letters
         self._hang_up = hang_up

@@ -168,6 +168,8 @@ def test_without_the_token_there_are_numbers_and_no_events(
     seen.wait_for_text("[data-figure=dead]", "1")
     assert not seen.is_shown("#trusted")
     assert "secret-user" not in seen.run("return document.documentElement.innerHTML")
+    seen.type("#token", "n\u00f6 t\u00f6ken at all\n")
+    seen.wait_for_text("#token-problem", "That is no token.")
     seen.type("#token", "a token that is not it\n")
     seen.wait_for_text("#token-problem", "not accepted")
     seen.forget_messages()  # the browser says that it was told 401

@@ -30,7 +30,8 @@ from segops_durable.cli.output import say
 def sandbox(host: str, port: int, store: str | None, plan: str) -> None:
     """Run a local SegOps.
 
-    For trying things, and for tests of your own programs.
+    For trying things, and for tests of your own programs. What it receives is shown, and its faults
+    are switched, on its page at /.
 
     \b
     Example:

@@ -4,11 +4,19 @@ import { Page, ask, byId, count, done, element, setText, timeElement } from "./p
 
 const KEY = "segops-durable-token";
 
+// What no header can have is no token.
+function keep(token) {
+  const isOne = /^[\x20-\x7e]+$/.test(token);
+  if (isOne) sessionStorage.setItem(KEY, token);
+  byId("token-problem").hidden = isOne;
+  if (!isOne) setText(byId("token-problem"), "That is no token.");
+}
+
 // Out of the address at once: an address is copied, kept and looked at over a shoulder.
 function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!given) return;
-  sessionStorage.setItem(KEY, given);
+  keep(given);
   history.replaceState(null, "", location.pathname + location.search);
 }
 
@@ -194,9 +202,8 @@ const page = new Page({
 });
 byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem(KEY, byId("token").value.trim());
+  keep(byId("token").value.trim());
   byId("token").value = "";
-  byId("token-problem").hidden = true;
   showTrusted();
   page.open();
   byId("events").focus();

@@ -106,3 +106,18 @@ def test_ids_that_are_no_integers_are_refused_and_nothing_moves(
     for use in (client.retry_dead_letters, client.discard_dead_letters):
         with pytest.raises(ConfigurationError, match="ids must be integers, got '3'"):
             use([1, "3"])  # type: ignore[list-item]
+
+
+def test_the_newest_dead_letters_are_read_with_the_ids_that_they_had_in_the_queue(
+    make_client: Callable[..., SegOpsClient], sandbox: Sandbox
+) -> None:
+    client = make_client()
+    letters = client._outbox.dead_letters
+    assert (letters.newest_id(), letters.latest(9)) == (0, [])
+    sandbox.faults(status=400)
+    for _ in range(5):
+        track(client, 1)
+        client.flush(timeout=60)
+    assert letters.newest_id() == 5
+    assert [(row_id, letter.id) for row_id, letter in letters.latest(2)] == [(5, 5), (4, 4)]
+    assert [letter.id for _, letter in letters.latest(9, before=4)] == [3, 2, 1]

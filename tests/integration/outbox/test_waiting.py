@@ -61,3 +61,38 @@ def test_an_identity_that_is_damaged_beyond_reading_is_nobodys(
     spoil(queue_path, "UPDATE queue_outbox SET identity = x'ff' WHERE _id = 1")
     outbox = open_outbox()
     assert set(outbox.waiting.identities()) == {"", "user:a"}
+
+
+def test_the_newest_events_are_read_in_part_and_without_those_that_were_read_before(
+    open_outbox: Callable[..., Outbox],
+) -> None:
+    outbox = open_outbox()
+    outbox.commit.append([b'{"long": "%s"}' % (b"x" * 1000), *events(4)])
+    heads = outbox.waiting.latest(3, after=0, longest=10)
+    assert [each.id for each in heads] == [5, 4, 3]
+    assert [each.id for each in outbox.waiting.latest(9, after=4, longest=10)] == [5]
+    first = outbox.waiting.latest(9, after=0, longest=10)[-1]
+    assert (first.data, first.size) == (b'{"long": "', 1012)
+    assert first.tracked_at > 0
+
+
+def test_whether_events_wait_still_is_told_by_their_ids(
+    open_outbox: Callable[..., Outbox],
+) -> None:
+    outbox = open_outbox()
+    outbox.commit.append(events(5))
+    outbox.batches.settle(Settlement(take(outbox, 2), 2), None)
+    assert outbox.waiting.still([1, 2, 3, 99]) == {3}
+    assert outbox.waiting.still([]) == set()
+
+
+def test_an_event_that_is_damaged_beyond_reading_is_looked_at_all_the_same(
+    open_outbox: Callable[..., Outbox], queue_path: Path
+) -> None:
+    outbox = open_outbox()
+    outbox.commit.append(events(2))
+    outbox.close()
+    spoil(queue_path, "UPDATE queue_outbox SET data = 7, timestamp = 'never' WHERE _id = 2")
+    outbox = open_outbox()
+    damaged, _ = outbox.waiting.latest(9, after=0, longest=100)
+    assert (damaged.tracked_at, damaged.data) == (0.0, b"7")

@@ -220,6 +220,8 @@ def test_a_token_that_could_be_guessed_is_refused_and_not_repeated() -> None:
     view: Any = object()
     with pytest.raises(ValueError, match="16 letters or more, got 5 of them"):
         Page(view, kind="outbox", host=None, token="short")
+    with pytest.raises(ValueError, match="letters that a header can have"):
+        Page(view, kind="outbox", host=None, token="a token\nwith another line")
     with pytest.raises(ValueError, match="token must be given"):
         Page(view, kind="outbox", host=None, letters=view)
 
