@@ -107,6 +107,43 @@ def encode_parsed(
     return dumps(_document(event, now, anonymous_id))
 
 
+def encode_received(
+    fields: Mapping[str, Any],
+    dumps: Callable[[Any], bytes],
+    *,
+    now: float,
+    anonymous_id: str | None = None,
+) -> bytes:
+    """Encode an event that another SDK has sent, as it was read from JSON.
+
+    Its fields are held to what SegOps asks of them: texts are texts, and not numbers that we would
+    make texts of. Fields that are not known here are those of a newer SDK, and go on as they are.
+
+    Args:
+        fields: The event.
+        dumps: Writes JSON, to UTF-8.
+        now: As for `encode_event`.
+        anonymous_id: The visitor's, of an event that does not name one. Defaults to none.
+
+    Raises:
+        InvalidEventError: One of the fields cannot be sent.
+        ValueError: As `dumps` raises.
+    """
+    document: dict[str, Any] = {
+        "user_id": _text("user_id", fields.get("user_id")),
+        "event_type": _text("event_type", fields.get("event_type")),
+        "occurred_at": timestamp_of(fields.get("occurred_at"), now),
+        "payload": plain_object("payload", fields.get("payload")),
+    }
+    if fields.get("anonymous_id") is not None:
+        _text("anonymous_id", fields["anonymous_id"])
+    elif anonymous_id is not None:
+        document["anonymous_id"] = anonymous_id
+    for name, value in fields.items():
+        document.setdefault(name, value)
+    return dumps(document)
+
+
 def encode_checked(
     users: Iterable[str],
     types: Sequence[str],

@@ -1,0 +1,88 @@
+"""Bodies of requests: bounded in size and time, and unpacked where they were packed."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import TYPE_CHECKING
+
+from segops_durable.relay.answers import detail
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.types import Receive
+
+_GZIP = 16 + zlib.MAX_WBITS
+_PLAIN = {"", "identity"}
+
+
+class GoneError(Exception):
+    """Whoever made a request has gone before it was whole."""
+
+
+async def read_body(receive: Receive, headers: Headers, most: int, seconds: float) -> bytes:
+    """Read a body.
+
+    Args:
+        receive: Gives its parts.
+        headers: What goes before it.
+        most: Bytes that it may have, packed and unpacked.
+        seconds: How long it may take.
+
+    Raises:
+        RefusedError: It is too large, too slow, or packed in another way than by gzip.
+        GoneError: It is cut off.
+    """
+    length = headers.get("content-length", "0")
+    if len(length) > len(str(most)) or (length.isdigit() and int(length) > most):
+        raise _too_large(most)
+    try:
+        body = await asyncio.wait_for(_parts(receive, most), seconds)
+    except asyncio.TimeoutError:
+        raise detail(408, "The request took too long.", {"Connection": "close"}) from None
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in _PLAIN:
+        return body
+    if encoding not in {"gzip", "x-gzip"}:
+        raise detail(415, "The body has to be plain JSON, or packed by gzip.")
+    return _unpacked(body, most)
+
+
+async def _parts(receive: Receive, most: int) -> bytes:
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")  # as a rule it is whole
+        if len(body) > most:
+            raise _too_large(most)
+        return body
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise GoneError
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise _too_large(most)
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+
+
+def _unpacked(body: bytes, most: int) -> bytes:
+    """Unpack no more than a body may have: a few bytes may stand for a gigabyte."""
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        found = unpacker.decompress(body, most + 1)
+    except zlib.error:
+        raise detail(400, "The body is no gzip.") from None
+    if len(found) > most:
+        raise _too_large(most)
+    if not unpacker.eof or unpacker.unused_data:
+        raise detail(400, "The body is no gzip that is whole.")
+    return found
+
+
+def _too_large(most: int) -> Exception:
+    return detail(413, f"The body is larger than {most} bytes.", {"Connection": "close"})

@@ -1,0 +1,106 @@
+"""The client of a relay: what was received goes to its writer, as tasks' events do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from segops_durable.aio import AsyncSegOpsClient
+from segops_durable.api import Verdict
+from segops_durable.delivery import State
+from segops_durable.identity import NO_IDENTITY
+from segops_durable.outbox import Entry, Receipts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from segops_durable.api import Answer
+    from segops_durable.client import Options
+    from segops_durable.intake import Draft, Encoded
+    from segops_durable.outbox import Checkpoint, Receipt
+    from segops_durable.system.clock import Moment
+
+_NOT_NOW = {State.RATE_LIMITED, State.GATED}
+
+
+class _Received:
+    """What was received, as the writer takes drafts."""
+
+    __slots__ = ("_entry",)
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+
+    def entry(self, _checkpoint: Checkpoint | None = None) -> Entry:
+        """What is to be stored."""
+        return self._entry
+
+
+class RelayClient(AsyncSegOpsClient):
+    """An `AsyncSegOpsClient` for events that were encoded by others."""
+
+    def _begin(self, options: Options) -> None:
+        super()._begin(options)
+        self._receipts = Receipts()
+
+    @property
+    def options(self) -> Options:
+        """As they hold now."""
+        inner = self._inner
+        return self._options if inner is None else inner._options  # noqa: SLF001 - of its own within
+
+    @property
+    def path(self) -> Path:
+        """The outbox file, once it is opened."""
+        inner = self._inner
+        assert inner is not None  # noqa: S101 - it is started before anything is served
+        return inner._outbox.path  # noqa: SLF001 - of its own within
+
+    async def accept(
+        self, events: Encoded, identity: str = NO_IDENTITY, receipt: Receipt | None = None
+    ) -> None:
+        """Store events, all or none; they are durable when this returns.
+
+        Requests that come at once share a commit.
+
+        Args:
+            events: The events.
+            identity: Whose they are. Defaults to nobody's: each speaks for its own user.
+            receipt: What the request is known by, if it is made again. Defaults to none.
+
+        Raises:
+            RepeatedRequestError: It was made before; nothing is stored.
+            QueueFullError: There is no room.
+            StorageError: They could not be stored, or it is unknown whether they were.
+            ClosedError: The client is shut down.
+        """
+        loop, _ = await self._open()
+        also = None if receipt is None else self._receipts.noting(receipt)
+        entry = Entry(events.encoded, identity, events.moments, None, also=also)
+        await self._writers.here().store(loop, cast("Draft", _Received(entry)))
+
+    def moment(self) -> Moment:
+        """Now, for events that do not say when they occurred."""
+        inner = self._inner
+        assert inner is not None  # noqa: S101 - it is started before anything is served
+        return inner._clock.moment()  # noqa: SLF001 - of its own within
+
+    def adopt(self, identity: str, answer: Answer) -> float | None:
+        """Have the sender use the token of an answer, if it is one for that identity.
+
+        Returns:
+            The seconds that it lives; None if it is none.
+        """
+        handshake = self._delivery.handshake
+        lifetime = None if handshake is None else handshake.adopt(identity, answer)
+        return None if isinstance(lifetime, Verdict) else lifetime
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether SegOps has asked for no patience, and nothing keeps the sender from sending."""
+        return self._delivery.flushing.state not in _NOT_NOW
+
+    @property
+    def _delivery(self) -> Any:  # noqa: ANN401 - the client within has it
+        inner = self._inner
+        assert inner is not None  # noqa: S101 - as above
+        return inner._delivery.current  # noqa: SLF001 - of its own within
