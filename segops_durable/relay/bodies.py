@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _GZIP = 16 + zlib.MAX_WBITS
 _PLAIN = {"", "identity"}
+_PATIENCE = 4
+"""How many times as much is read, and thrown away: who is still sending hears no answer."""
 
 
 class GoneError(Exception):
@@ -33,9 +35,6 @@ async def read_body(receive: Receive, headers: Headers, most: int, seconds: floa
         RefusedError: It is too large, too slow, or packed in another way than by gzip.
         GoneError: It is cut off.
     """
-    length = headers.get("content-length", "0")
-    if len(length) > len(str(most)) or (length.isdigit() and int(length) > most):
-        raise _too_large(most)
     try:
         body = await asyncio.wait_for(_parts(receive, most), seconds)
     except asyncio.TimeoutError:
@@ -49,25 +48,25 @@ async def read_body(receive: Receive, headers: Headers, most: int, seconds: floa
 
 
 async def _parts(receive: Receive, most: int) -> bytes:
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        body: bytes = message.get("body", b"")  # as a rule it is whole
-        if len(body) > most:
-            raise _too_large(most)
-        return body
     parts: list[bytes] = []
     size = 0
     while True:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise GoneError
-        part = message.get("body", b"")
-        parts.append(part)
+        part: bytes = message.get("body", b"")
         size += len(part)
-        if size > most:
-            raise _too_large(most)
+        if size > most:  # what is beyond it is not kept
+            parts = []
+            if size > most * _PATIENCE:
+                raise _too_large(most)
+        else:
+            parts.append(part)
         if not message.get("more_body"):
-            return b"".join(parts)
-        message = await receive()
+            break
+    if size > most:
+        raise _too_large(most)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _unpacked(body: bytes, most: int) -> bytes:

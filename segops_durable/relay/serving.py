@@ -8,16 +8,18 @@ import os
 import signal
 import socket
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from segops_durable.errors import ConfigurationError
 from segops_durable.relay.app import App
 from segops_durable.relay.callers import Callers
 from segops_durable.relay.client import RelayClient
+from segops_durable.relay.protocol import Protocol
 from segops_durable.relay.sessions import Sessions
+from segops_durable.relay.signing import Signer
 from segops_durable.relay.tokens import Tokens, secret_beside
 from segops_durable.relay.upstream import Upstream
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp
 
     from segops_durable.client import Options
     from segops_durable.delivery import FlushResult
@@ -35,7 +38,7 @@ BACKLOG = 1024
 _GRACE_SECONDS = 5
 _IDLE_SECONDS = 75
 _MOST_HEADER_BYTES = 1 << 15
-_MOST_CONNECTIONS = 1024
+_MOST_CONNECTIONS = 512
 
 
 class Relay:
@@ -52,9 +55,10 @@ class Relay:
 
     def __init__(self, options: Options, settings: RelaySettings) -> None:
         self.settings: RelaySettings = settings
+        self._signer = Signer(settings)
+        if options.has_public_key:
+            options = replace(options, user_context_for=self._signer)
         self.client: RelayClient = RelayClient.of(options)
-        self._options = options
-        self._end: asyncio.Event | None = None
 
     def run(
         self,
@@ -100,7 +104,7 @@ class Relay:
     def _app(self) -> App:
         tokens = Tokens(secret_beside(self.client.path))
         callers = Callers(self.client, tokens, trust_local=self.settings.trust_local)
-        sessions = Sessions(self.client, tokens, Upstream(self.client))
+        sessions = Sessions(self.client, tokens, Upstream(self.client), self._signer)
         return App(self.client, callers, sessions, self.settings)
 
     def _remove_socket(self) -> None:
@@ -151,10 +155,10 @@ def _ending(server: _Server) -> Generator[None, None, None]:
             loop.remove_signal_handler(each)
 
 
-def _config(app: object) -> uvicorn.Config:
+def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # one of starlette's
-        http=H11Protocol,  # it bounds what goes before a body, which httptools does not
+        app,  # type: ignore[arg-type]  # uvicorn has types of its own for the same
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -22,6 +22,7 @@ from segops_durable.relay.tokens import Session
 if TYPE_CHECKING:
     from segops_durable.api import Answer
     from segops_durable.relay.client import RelayClient
+    from segops_durable.relay.signing import Signer
     from segops_durable.relay.tokens import Tokens
     from segops_durable.relay.upstream import Upstream
 
@@ -42,12 +43,16 @@ class Sessions:
         client: Whose events are stored by it.
         tokens: Makes tokens.
         upstream: Asks SegOps.
+        signer: Remembers whom SegOps knows.
     """
 
-    def __init__(self, client: RelayClient, tokens: Tokens, upstream: Upstream) -> None:
+    def __init__(
+        self, client: RelayClient, tokens: Tokens, upstream: Upstream, signer: Signer
+    ) -> None:
         self._client = client
         self._tokens = tokens
         self._upstream = upstream
+        self._signer = signer
 
     async def open(self, document: dict[str, Any]) -> dict[str, Any]:
         """Open a session; return what is answered.
@@ -71,6 +76,8 @@ class Sessions:
         if answer is not None:
             lifetime = self._client.adopt(known, answer)
             if lifetime is not None:
+                if context.user_id:
+                    self._signer.note(context)
                 return known, lifetime
             _pass_on(answer)
         if context.user_id and context.user_id_sig is not None:

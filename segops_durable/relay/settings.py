@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - of a field of a public class
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from segops_durable.errors import ConfigurationError
 from segops_durable.errors.plain_text import shown
@@ -15,6 +16,7 @@ LISTEN = "127.0.0.1:8788"
 DAY = 86_400.0
 _MOST_BYTES = 1 << 30
 _LEAST_TOKEN = 16
+_LAST_PORT = 65_535
 _ORIGIN = re.compile(r"https?://[^/?#\s@]+", re.IGNORECASE)
 _LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s/]+):(?P<port>\d{1,5})")
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]+")
@@ -36,7 +38,8 @@ class RelaySettings:
         allow_remote: Listen on an address that others can reach. Defaults to False.
         token: What those from elsewhere have to show. Defaults to none.
         sign_command: A command that signs for a user whose session is over: it gets
-            ``{"user_id", "user_id_sig", "user_id_ts"}`` on its standard input, and prints the like.
+            ``{"user_id", "user_id_sig", "user_id_ts", "checked"}`` on its standard input, checks
+            the signature unless SegOps did (``checked``), and prints the first three anew.
             Defaults to none.
         sign_url: A URL of the application's backend that does the same for a POST. Defaults to
             none.
@@ -64,20 +67,38 @@ class RelaySettings:
     replay_window: float = DAY
 
     def __post_init__(self) -> None:
-        if _LISTEN.fullmatch(self.listen) is None or self.port > 65_535:  # noqa: PLR2004 - TCP's own
+        if not _is_listenable(self.listen):
             _refuse("listen", "must be HOST:PORT", self.listen)
         for each in self.allow_origins:
             if _ORIGIN.fullmatch(each) is None:
                 _refuse("allow_origin", "must be an origin, as https://shop.example", each)
-        if not 1 <= self.max_body_bytes <= _MOST_BYTES:
+        if type(self.max_body_bytes) is not int or not 1 <= self.max_body_bytes <= _MOST_BYTES:
             limits = f"must be an integer from 1 to {_MOST_BYTES}"
             _refuse("max_body_bytes", limits, self.max_body_bytes)
         for name in ("body_timeout", "replay_window"):
-            if not 0 < getattr(self, name) <= 366 * DAY:
-                _refuse(name, "must be a positive number of seconds", getattr(self, name))
-        if self.sign_command and self.sign_url:
-            _refuse("sign_url", "must not be set beside sign_command", self.sign_url)
+            value = getattr(self, name)
+            if type(value) not in {int, float} or not 0 < value <= 366 * DAY:
+                _refuse(name, "must be a positive number of seconds", value)
+        self._check_types()
+        self._check_signing()
         self._check_remote()
+
+    def _check_types(self) -> None:
+        """Refuse what a file has of another type: the text "false" would count as true."""
+        for name in ("trust_local", "allow_remote"):
+            if not isinstance(getattr(self, name), bool):
+                _refuse(name, "must be true or false", getattr(self, name))
+
+    def _check_signing(self) -> None:
+        url = self.sign_url
+        if url is None:
+            return
+        if self.sign_command:
+            _refuse("sign_url", "must not be set beside sign_command", url)
+        parts = urlsplit(url)
+        is_safe = parts.scheme == "https" or is_loopback(parts.hostname or "")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not is_safe:
+            _refuse("sign_url", "must be an https URL", url)
 
     def _check_remote(self) -> None:
         if self.token is not None and (
@@ -103,6 +124,11 @@ class RelaySettings:
     def port(self) -> int:
         """The port to listen on."""
         return int(self.listen.rpartition(":")[2])
+
+
+def _is_listenable(value: object) -> bool:
+    match = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    return match is not None and int(match["port"]) <= _LAST_PORT
 
 
 def _refuse(name: str, problem: str, value: object) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from contextlib import suppress
@@ -114,6 +115,17 @@ class RunningRelay:
     def track(self, *events: dict[str, Any], **options: Any) -> requests.Response:
         """Post a batch."""
         return self.post("/api/ingestion/track/batch/", {"events": [*events]}, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """Ask for a page."""
+        return requests.get(self.url + path, timeout=60, **options)
+
+    def waiting(self) -> int:
+        """How many events are on its disk, as another process sees it."""
+        with sqlite3.connect(f"file:{self.queue_path}?mode=ro", uri=True) as connection:
+            count: int = connection.execute("SELECT count(*) FROM queue_outbox").fetchone()[0]
+        connection.close()
+        return count
 
     def __enter__(self) -> Self:
         return self.start()
