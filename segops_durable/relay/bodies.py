@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _GZIP = 16 + zlib.MAX_WBITS
 _PLAIN = {"", "identity"}
+_DIGITS = 15
 _PATIENCE = 4
 """How many times as much is read, and thrown away: who is still sending hears no answer."""
 
@@ -35,6 +36,11 @@ async def read_body(receive: Receive, headers: Headers, most: int, seconds: floa
         RefusedError: It is too large, too slow, or packed in another way than by gzip.
         GoneError: It is cut off.
     """
+    declared = headers.get("content-length", "0")
+    # whoever waits for our leave has sent nothing yet, and hears the answer in any case
+    bound = most if "expect" in headers else most * _PATIENCE
+    if not declared.isdecimal() or len(declared) > _DIGITS or int(declared) > bound:
+        raise _too_large(most)
     try:
         body = await asyncio.wait_for(_parts(receive, most), seconds)
     except asyncio.TimeoutError:

@@ -42,7 +42,7 @@ class Protocol(H11Protocol):
     @property
     def _is_between(self) -> bool:
         """Whether no request is being answered."""
-        return self.cycle is None or self.cycle.response_complete
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None before the first one
 
     def _wait(self) -> None:
         self._patience = self.loop.call_later(HEAD_SECONDS, self._give_up)

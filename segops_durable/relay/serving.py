@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -59,6 +60,7 @@ class Relay:
         if options.has_public_key:
             options = replace(options, user_context_for=self._signer)
         self.client: RelayClient = RelayClient.of(options)
+        self._end: Callable[[], object] = lambda: None
 
     def run(
         self,
@@ -66,7 +68,7 @@ class Relay:
         more: Sequence[BaseRoute] = (),
         listeners: Sequence[socket.socket] = (),
     ) -> FlushResult:
-        """Serve until SIGINT or SIGTERM; then make one last effort to send.
+        """Serve until SIGINT, SIGTERM or `end`; then make one last effort to send.
 
         Args:
             on_ready: Called with the URL when it listens. Defaults to nobody.
@@ -79,6 +81,10 @@ class Relay:
         """
         return asyncio.run(self._run(on_ready, more, listeners))
 
+    def end(self) -> None:
+        """Take no more requests, and end; from any thread, once it is ready."""
+        self._end()
+
     async def _run(
         self,
         on_ready: Callable[[str], object],
@@ -86,38 +92,47 @@ class Relay:
         listeners: Sequence[socket.socket],
     ) -> FlushResult:
         opened = [*listeners] or [_listener(self.settings)]
+        upstream: Upstream | None = None
         try:
             await self.client.start()
-            app = self._app()
-            server = _Server(_config(app.asgi(more)))
-            with _ending(server):
-                await server.begin(opened)
-                on_ready(_url_of(opened[0]))
-                await server.serve_until_told(opened)
+            upstream = Upstream(self.client)
+            await self._serve(opened, self._app(upstream).asgi(more), on_ready)
         finally:
             for each in opened:
                 each.close()
-            self._remove_socket()
+            if self.settings.socket is not None:
+                self.settings.socket.unlink(missing_ok=True)
             result = await self.client.shutdown()
+            if upstream is not None:
+                upstream.close()
         return result
 
-    def _app(self) -> App:
+    async def _serve(
+        self, listeners: list[socket.socket], app: ASGIApp, on_ready: Callable[[str], object]
+    ) -> None:
+        server = _Server(_config(app))
+        with _ending(server):
+            await server.begin(listeners)
+            self._end = partial(asyncio.get_running_loop().call_soon_threadsafe, server.end)
+            on_ready(_url_of(listeners[0]))
+            await server.serve_until_told(listeners)
+
+    def _app(self, upstream: Upstream) -> App:
         tokens = Tokens(secret_beside(self.client.path))
         callers = Callers(self.client, tokens, trust_local=self.settings.trust_local)
-        sessions = Sessions(self.client, tokens, Upstream(self.client), self._signer)
+        sessions = Sessions(self.client, tokens, upstream, self._signer)
         return App(self.client, callers, sessions, self.settings)
-
-    def _remove_socket(self) -> None:
-        if self.settings.socket is not None:
-            self.settings.socket.unlink(missing_ok=True)
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, without its signals: what ends it is for the relay to say."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.over = asyncio.Event()
+
     async def begin(self, listeners: list[socket.socket]) -> None:
         """Listen."""
-        self.over = asyncio.Event()
         self.config.load()
         self.lifespan = self.config.lifespan_class(self.config)
         await self.startup(sockets=listeners)
@@ -157,7 +172,7 @@ def _ending(server: _Server) -> Generator[None, None, None]:
 
 def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # uvicorn has types of its own for the same
+        app,
         http=Protocol,
         ws="none",
         lifespan="off",

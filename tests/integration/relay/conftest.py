@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.relays import RunningRelay
+from support.relays import RelayProcess, RunningRelay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def make_relay(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., RunningRelay]]:
-    """Makes relays of the sandbox, which run; they are killed at the end."""
+def relay_home(tmp_path: Path) -> Path:
+    home = tmp_path / "relay"
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
+def make_relay(sandbox: Sandbox, relay_home: Path) -> Iterator[Callable[..., RunningRelay]]:
+    """Makes relays of the sandbox, which run; they are ended at the end."""
     with ExitStack() as relays:
 
-        def make(*options: str, **more: Any) -> RunningRelay:
-            home = tmp_path / "relay"
-            home.mkdir(exist_ok=True)
-            return relays.enter_context(RunningRelay(sandbox.url, home, options, **more))
+        def make(*flags: str, **more: Any) -> RunningRelay:
+            return relays.enter_context(RunningRelay(sandbox.url, relay_home, flags, **more))
 
         yield make
 
@@ -30,3 +35,19 @@ def make_relay(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., Runni
 @pytest.fixture
 def relay(make_relay: Callable[..., RunningRelay]) -> RunningRelay:
     return make_relay()
+
+
+@pytest.fixture
+def make_process(sandbox: Sandbox, relay_home: Path) -> Iterator[Callable[..., RelayProcess]]:
+    """Makes relays in processes of their own."""
+    with ExitStack() as relays:
+
+        def make(*flags: str, **more: Any) -> RelayProcess:
+            return relays.enter_context(RelayProcess(sandbox.url, relay_home, flags, **more))
+
+        yield make
+
+
+@pytest.fixture
+def relay_process(make_process: Callable[..., RelayProcess]) -> RelayProcess:
+    return make_process()

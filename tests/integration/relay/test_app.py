@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.relays import RunningRelay, event
+from support.relays import RelayProcess, RunningRelay, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +41,9 @@ def test_a_batch_is_answered_as_segops_would_and_delivered(
 
 
 def test_what_was_answered_survives_a_kill_and_is_delivered_by_the_next_life(
-    relay: RunningRelay, sandbox: Sandbox, wait_until: Wait
+    relay_process: RelayProcess, sandbox: Sandbox, wait_until: Wait
 ) -> None:
+    relay = relay_process
     sandbox.stop()
     assert relay.track(*map(event, range(20))).status_code == 202
     relay.kill()
@@ -155,7 +156,7 @@ def test_a_full_queue_is_told_and_never_answered_early(
     make_relay: Callable[..., RunningRelay], sandbox: Sandbox, wait_until: Wait
 ) -> None:
     sandbox.stop()
-    relay = make_relay(environ={"SEGOPS_MAX_QUEUE_EVENTS": "3"})
+    relay = make_relay(options={"max_queue_events": 3})
     assert relay.track(*map(event, range(3))).status_code == 202
     full = relay.track(event(3))
     assert (full.status_code, full.headers["Retry-After"]) == (503, "30")
