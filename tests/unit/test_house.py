@@ -37,6 +37,7 @@ EXTRAS_OF = {
     "segops_durable/intake/sources": {"etl"},
     "segops_durable/kafka": {"kafka"},
     "segops_durable/otel": {"otel"},
+    "segops_durable/relay": {"cli", "relay"},
     "segops_durable/spark": {"spark"},
     "segops_durable/testing/plugin.py": {"testing"},
 }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import segops_durable.outbox
 from support.relays import RelayProcess, RunningRelay, event
 
 if TYPE_CHECKING:
@@ -104,6 +107,19 @@ def test_a_receipt_that_is_too_old_or_damaged_is_not_believed(
         found = relay.track(event(1), headers={"Idempotency-Key": key})
         assert (found.status_code, found.json()["queued"]) == (202, 1)
     assert relay.waiting() == 5
+
+
+def test_the_table_has_the_columns_that_the_page_of_the_format_names(
+    relay: RunningRelay, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    relay.track(event(1), headers=KEY)
+    page = Path(segops_durable.outbox.__file__).with_name("FORMAT.md").read_text(encoding="utf-8")
+    section = page.split("### The receipts of a relay")[1].split("\n#")[0]
+    named = re.findall(r"^\| `(\w+)` \| ([A-Z]+) \|", section, re.MULTILINE)
+    with closing(sqlite3.connect(relay.queue_path)) as connection:
+        found = connection.execute("PRAGMA table_info(receipts)").fetchall()
+    assert [(name, kind) for _, name, kind, *_ in found] == named
 
 
 def test_our_own_client_behind_a_relay_has_each_event_delivered_once(

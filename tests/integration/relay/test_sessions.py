@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import stat
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from segops_durable import sign_user_id
 from segops_durable.sandbox import HMAC_SECRET
-from support.relays import RunningRelay, event
+from support.relays import RunningRelay, event, sign_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,25 +23,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.one_python
 
-SIGNER = f"""
-import json, sys
-from segops_durable import sign_user_id
-from segops_durable.identity import verify_user_id
-
-claim = json.load(sys.stdin)
-then = claim["user_id_ts"]
-fields = claim["user_id"], claim["user_id_sig"], then
-assert claim["checked"] or verify_user_id("{HMAC_SECRET}", *fields, now=then)
-print(json.dumps(sign_user_id("{HMAC_SECRET}", claim["user_id"])))
-"""
-
 
 @pytest.fixture
 def signer(tmp_path: Path) -> str:
-    """A backend that signs for whoever can show that it has signed for them before."""
-    path = tmp_path / "signer.py"
-    path.write_text(SIGNER)
-    return f"{sys.executable} {path}"
+    return sign_command(tmp_path)
 
 
 @pytest.fixture
