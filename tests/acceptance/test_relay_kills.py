@@ -194,7 +194,8 @@ def test_the_official_client_with_a_public_key_has_each_event_sent_as_whom_it_wa
     for name in ("ann", "bob"):
 
         def signed(name: str = name) -> segops.UserContext:
-            return segops.UserContext(**segops.sign_user_id(HMAC_SECRET, name))
+            fields: dict[str, Any] = {**segops.sign_user_id(HMAC_SECRET, name)}
+            return segops.UserContext(**fields)
 
         clients.append(Official(relay.url, "pk_test", name, get_user=signed))
     with Weather(sandbox, chance):

@@ -53,7 +53,7 @@ def live(life: RelayLife) -> None:
     """Serve until somebody kills this process."""
     end_with_the_tool()
     if life.mutant == "answer-first":
-        RelayClient.accept = _accept_later  # type: ignore[method-assign]  # as is meant
+        RelayClient.accept = _accept_later  # type: ignore[method-assign,assignment]  # as is meant
     elif life.mutant == "no-receipts":
         Receipts.noting = lambda *_given: lambda _writer: None  # type: ignore[method-assign]  # likewise
     options = Options(
