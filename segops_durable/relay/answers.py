@@ -27,7 +27,7 @@ class RefusedError(Exception):
         self, status: int, content: Mapping[str, object], headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(f"{status} {content}")
-        self.answer = JSONResponse(dict(content), status, dict(headers or {}))
+        self.answer: JSONResponse = JSONResponse(dict(content), status, dict(headers or {}))
 
 
 def detail(status: int, text: str, headers: Mapping[str, str] | None = None) -> RefusedError:

@@ -91,7 +91,7 @@ class Relay:
         more: Sequence[BaseRoute],
         listeners: Sequence[socket.socket],
     ) -> FlushResult:
-        opened = [*listeners] or [_listener(self.settings)]
+        opened = [*listeners] or [_listening(self.settings)]
         upstream: Upstream | None = None
         try:
             await self.client.start()
@@ -186,6 +186,15 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         limit_concurrency=_MOST_CONNECTIONS,
         backlog=BACKLOG,
     )
+
+
+def _listening(settings: RelaySettings) -> socket.socket:
+    """Listen; what goes wrong says where."""
+    try:
+        return _listener(settings)
+    except OSError as error:
+        where = settings.socket or settings.listen
+        raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from None
 
 
 def _listener(settings: RelaySettings) -> socket.socket:

@@ -110,10 +110,8 @@ def _turns(home: Path, rounds: int, connections: int, seconds: float) -> dict[st
 
 
 def _tell(found: dict[str, list[Measured]], connections: int) -> None:
-    rates = {
-        name: statistics.median(each.per_second for each in all_) for name, all_ in found.items()
-    }
     for name, all_ in found.items():
+        rate = statistics.median(each.per_second for each in all_)
         ratios = [
             each.per_second / bare.per_second
             for each, bare in zip(all_, found["bare"], strict=True)

@@ -107,11 +107,7 @@ def relay(config_file: str | None, **given: Any) -> None:
     configuration = Configuration(given, config_file)
     settings = RelaySettings(**_chosen(own, configuration.relay))
     found = Relay(configuration.options_of_outbox(), settings)
-    try:
-        left = found.run(lambda url: say(f"SegOps relay on {url} - Ctrl-C stops it"))
-    except OSError as error:
-        where = settings.socket or settings.listen
-        raise click.ClickException(f"cannot listen on {where}: {error.strerror}") from None
+    left = found.run(lambda url: say(f"SegOps relay on {url} - Ctrl-C stops it"))
     say(f"{left.pending} wait", err=True)
 
 
