@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 TOKEN_HEADER = "x-relay-token"  # noqa: S105 - its name
 TOKEN_PATH = "/t/"  # noqa: S105 - likewise
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.IGNORECASE)
+_MOST_NAMES = 256
 _OF_THIS_NETWORK = (".internal", ".local")
 
 
@@ -76,7 +78,7 @@ class Access:
     def _check_host(self, headers: Headers) -> None:
         hosts = headers.getlist("host")
         name = _name_of(hosts[0]) if len(hosts) == 1 else ""
-        if name in self._hosts or is_loopback(name):
+        if name in self._hosts or _is_loopback(name):
             return
         if not (name and self._settings.allow_remote and _is_of_this_network(name)):
             raise detail(421, f"This relay is not {', '.join(hosts)[:200] or 'nameless'}.")
@@ -96,9 +98,15 @@ class Access:
 def is_near(scope: Scope) -> bool:
     """Whether a request is from this machine: by loopback, or over a socket that is a file."""
     client = scope.get("client")
-    return not client or not client[0] or is_loopback(client[0])
+    return not client or not client[0] or _is_loopback(client[0])
 
 
+@lru_cache(maxsize=_MOST_NAMES)  # to read an address takes as long as to read an event
+def _is_loopback(name: str) -> bool:
+    return is_loopback(name)
+
+
+@lru_cache(maxsize=_MOST_NAMES)
 def _name_of(host: str) -> str:
     """The name or the address in a host and a port; empty where it is none."""
     match = _HOST.fullmatch(host)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from segops_durable.aio import AsyncSegOpsClient
+from segops_durable.aio import AsyncSegOpsClient, closed_error
 from segops_durable.api import Verdict
 from segops_durable.delivery import State
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox import Entry, Receipts
+from segops_durable.relay.together import Together
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from segops_durable.aio import InnerClient
     from segops_durable.api import Answer
-    from segops_durable.client import Options
+    from segops_durable.client import Delivery, Options
+    from segops_durable.errors import SegOpsError
     from segops_durable.intake import Draft, Encoded
     from segops_durable.outbox import Checkpoint, Receipt
     from segops_durable.system.clock import Moment
@@ -41,19 +45,24 @@ class RelayClient(AsyncSegOpsClient):
     def _begin(self, options: Options) -> None:
         super()._begin(options)
         self._receipts = Receipts()
+        self._within: InnerClient | None = None
+        self._together = Together(self._store_at_once, self._store_elsewhere)
+
+    async def start(self) -> None:
+        """Open the outbox, as an `AsyncSegOpsClient` does."""
+        await super().start()
+        self._within = self._inner
 
     @property
     def options(self) -> Options:
         """As they hold now."""
-        inner = self._inner
-        return self._options if inner is None else inner._options  # noqa: SLF001 - of its own within
+        within = self._within
+        return self._options if within is None else within._options  # noqa: SLF001 - of its own
 
     @property
     def path(self) -> Path:
         """The outbox file, once it is opened."""
-        inner = self._inner
-        assert inner is not None  # noqa: S101 - it is started before anything is served
-        return inner._outbox.path  # noqa: SLF001 - of its own within
+        return self._opened._outbox.path  # noqa: SLF001 - of its own within
 
     async def accept(
         self, events: Encoded, identity: str = NO_IDENTITY, receipt: Receipt | None = None
@@ -73,16 +82,21 @@ class RelayClient(AsyncSegOpsClient):
             StorageError: They could not be stored, or it is unknown whether they were.
             ClosedError: The client is shut down.
         """
-        loop, _ = await self._open()
         also = None if receipt is None else self._receipts.noting(receipt)
-        entry = Entry(events.encoded, identity, events.moments, None, also=also)
+        await self._together.add(Entry(events.encoded, identity, events.moments, None, also=also))
+
+    def _store_at_once(self, entries: Sequence[Entry]) -> Sequence[SegOpsError | None]:
+        if self._is_closed:
+            raise closed_error()
+        return self._opened.store_together(entries)
+
+    async def _store_elsewhere(self, entry: Entry) -> None:
+        loop, _ = await self._open()
         await self._writers.here().store(loop, cast("Draft", _Received(entry)))
 
     def moment(self) -> Moment:
         """Now, for events that do not say when they occurred."""
-        inner = self._inner
-        assert inner is not None  # noqa: S101 - it is started before anything is served
-        return inner._clock.moment()  # noqa: SLF001 - of its own within
+        return self._opened._clock.moment()  # noqa: SLF001 - of its own within
 
     def adopt(self, identity: str, answer: Answer) -> float | None:
         """Have the sender use the token of an answer, if it is one for that identity.
@@ -100,7 +114,11 @@ class RelayClient(AsyncSegOpsClient):
         return self._delivery.flushing.state not in _NOT_NOW
 
     @property
-    def _delivery(self) -> Any:  # noqa: ANN401 - the client within has it
-        inner = self._inner
-        assert inner is not None  # noqa: S101 - as above
-        return inner._delivery.current  # noqa: SLF001 - of its own within
+    def _opened(self) -> InnerClient:
+        """The client within: it is started before anything is served."""
+        assert self._within is not None  # noqa: S101 - as it says
+        return self._within
+
+    @property
+    def _delivery(self) -> Delivery:
+        return self._opened._delivery.current  # noqa: SLF001 - of its own within

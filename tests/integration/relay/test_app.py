@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,6 +129,16 @@ def test_what_is_no_batch_is_refused_in_segops_own_form_and_not_stored(
     assert isinstance(found.json(), dict)
     assert relay.waiting() == 0
     assert relay.track(event(1)).status_code == 202
+
+
+def test_only_what_does_not_say_when_it_occurred_is_corrected_with_the_clock(
+    relay: RunningRelay, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    relay.track(event(1), event(2, occurred_at="2026-01-31T12:00:00Z"))
+    with closing(sqlite3.connect(relay.queue_path)) as connection:
+        rows = connection.execute("SELECT uptime IS NULL FROM queue_outbox ORDER BY _id")
+        assert rows.fetchall() == [(0,), (1,)]
 
 
 def test_a_batch_of_more_than_500_events_is_refused(relay: RunningRelay) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segops_durable import InvalidEventError
-from segops_durable.events import fast_json
+from segops_durable.events import fast_json, retimed
 from segops_durable.intake import received
 from segops_durable.intake.received import encode_one, read_document
 
@@ -25,6 +25,7 @@ VALUES = st.recursive(
     lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
     max_leaves=10,
 )
+EVENT = {"user_id": "u", "event_type": "x"}
 OURS = ("user_id", "event_type", "occurred_at", "payload", "anonymous_id")
 
 
@@ -80,3 +81,18 @@ def test_a_number_of_many_digits_stays_a_number_and_an_integer_whole() -> None:
 def test_what_json_has_no_form_of_or_two_is_refused(text: str) -> None:
     with pytest.raises((InvalidEventError, ValueError)):
         encode_one(*read_document(text.encode()), 0.0, None, 1000)
+
+
+def test_only_the_time_of_the_event_itself_is_corrected_when_the_clock_was_set() -> None:
+    event = {"payload": {"occurred_at": "mine"}, "a": {"occurred_at": "too"}, **EVENT}
+    document, write = read_document(json.dumps(event).encode())
+    data = encode_one(document, write, 0.0, None, 1000)
+    found = json.loads(retimed(data, 1_800_000_000.0))
+    assert found == {**event, "occurred_at": "2027-01-15T08:00:00+00:00"}
+
+
+def test_a_visitor_of_the_session_goes_with_events_that_name_none() -> None:
+    for named, wanted in ((None, "session"), ("own", "own")):
+        document, write = read_document(json.dumps({**EVENT, "anonymous_id": named}).encode())
+        found = json.loads(encode_one(document, write, 0.0, "session", 1000))
+        assert found["anonymous_id"] == wanted
