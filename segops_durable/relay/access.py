@@ -27,6 +27,8 @@ TOKEN_HEADER = "x-relay-token"  # noqa: S105 - its name
 TOKEN_PATH = "/t/"  # noqa: S105 - likewise
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.IGNORECASE)
 _MOST_NAMES = 256
+_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+"""Who comes through a proxy on this machine is not of this machine."""
 _OF_THIS_NETWORK = (".internal", ".local")
 
 
@@ -55,7 +57,7 @@ class Access:
         await self._app(scope, receive, send)
 
     def _admitted(self, scope: Scope, headers: Headers) -> Scope:
-        is_local = is_near(scope)
+        is_local = is_near(scope) and not any(each in headers for each in _OF_PROXIES)
         scope = self._without_token(scope, headers, is_local=is_local)
         if self._settings.socket is None:  # a browser reaches no socket that is a file
             self._check_host(headers)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 TRACK_PATH = "/api/ingestion/track/"
 _BYTES_OF_A_THREAD = 1 << 17
 """What is larger is read on another thread, so that others are served meanwhile."""
+_BYTES_OF_A_SESSION = 1 << 16
 _LONGEST_KEY = 255
 
 
@@ -100,7 +101,7 @@ class App:
 
     async def _session(self, request: Request) -> Response:
         self._callers.check_public(request.headers, is_local=request.scope["is_local"])
-        body = await self._body(request)
+        body = await self._body(request, _BYTES_OF_A_SESSION)
         document, _ = read_document(body or b"{}")
         return JSONResponse(await self._sessions.open(document))
 
@@ -110,10 +111,10 @@ class App:
         caller = self._callers.who(request.headers, request.query_params, is_local=is_local)
         return caller, await self._body(request)
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request, most: int | None = None) -> bytes:
         settings = self._settings
-        most, seconds = settings.max_body_bytes, settings.body_timeout
-        return await read_body(request.receive, request.headers, most, seconds)
+        most = min(settings.max_body_bytes, most or settings.max_body_bytes)
+        return await read_body(request.receive, request.headers, most, settings.body_timeout)
 
     def _events_of(self, body: bytes, caller: Caller) -> Encoded:
         document, write = read_document(body)

@@ -115,6 +115,9 @@ class RelaySettings:
         if self.allow_remote and self.token is None:
             raise ConfigurationError("token is not set, for those from elsewhere", field="token")
 
+    def __repr__(self) -> str:
+        return f"RelaySettings(listen={self.listen!r}, socket={str(self.socket)!r})"  # no token
+
     @property
     def host(self) -> str:
         """The address to listen on, without brackets."""

@@ -155,6 +155,18 @@ def test_loopback_and_sockets_that_are_files_are_of_this_machine(
     assert is_near({"client": client}) is is_local
 
 
+def test_who_comes_through_a_proxy_on_this_machine_is_not_of_this_machine(
+    make_relay: MakeRelay, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    relay = make_relay("--trust-local", "--token", TOKEN)
+    passed_on = {"X-Forwarded-For": "203.0.113.7"}
+    assert relay.track(event(1), key=None, headers=passed_on).status_code == 401
+    shown = {**passed_on, "X-Relay-Token": TOKEN}
+    assert relay.track(event(1), key=None, headers=shown).status_code == 401  # a key as well
+    assert relay.track(event(1), headers=shown).status_code == 202
+
+
 class SocketConnection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
         super().__init__("localhost")

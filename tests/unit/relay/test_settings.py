@@ -68,3 +68,7 @@ def test_loopback_in_every_spelling_and_a_socket_need_nothing() -> None:
 def test_one_backend_signs_and_not_two() -> None:
     with pytest.raises(ConfigurationError, match="sign_url must not be set beside sign_command"):
         RelaySettings(sign_command="sign", sign_url="https://backend.example/sign")
+
+
+def test_no_token_is_shown() -> None:
+    assert TOKEN not in repr(RelaySettings(token=TOKEN, sign_command=f"sign {TOKEN}"))
