@@ -47,7 +47,7 @@ def bad_event(error: InvalidEventError, number: int | None = None) -> RefusedErr
 def not_stored(error: SegOpsError) -> RefusedError:
     """The refusal of events that could not be stored, or of which nobody knows whether they were.
 
-    503, and not 429: official SDKs try a 5xx again, and no other.
+    503, and not 429: those official SDKs that try anything again try a 5xx, and no other.
     """
     if isinstance(error, QueueFullError):
         return detail(503, "The queue is full.", {"Retry-After": str(_SECONDS_WHEN_FULL)})
