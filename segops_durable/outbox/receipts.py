@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from segops_durable.errors import SegOpsError
 from segops_durable.outbox.records.seals import seal_of
+from segops_durable.system.clock import PLAUSIBLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
 """
 _FIND = f"SELECT body, answer, at, seal FROM {TABLE} WHERE key = ?"
 _PUT = f"INSERT OR REPLACE INTO {TABLE} (key, body, answer, at, seal) VALUES (?, ?, ?, ?, ?)"
-_EXPIRE = f"DELETE FROM {TABLE} WHERE at NOT BETWEEN ? AND ?"
+_EXPIRE = f"DELETE FROM {TABLE} WHERE at >= {PLAUSIBLE} AND at < ?"
 _KEEP_NEWEST = f"DELETE FROM {TABLE} WHERE _id <= (SELECT max(_id) FROM {TABLE}) - {MOST_RECEIPTS}"
 _SECONDS_BETWEEN_SWEEPS = 60.0
 
@@ -92,10 +93,10 @@ class Receipts:
         return note
 
     def _sweep(self, writer: sqlite3.Connection, seconds: float, now: float) -> None:
-        """Remove what is too old, now and then; and what a clock that was set has of the future."""
+        """Remove what is too old, now and then; by a clock that was not set yet, nothing is."""
         if time.monotonic() - self._swept_at < _SECONDS_BETWEEN_SWEEPS and self._swept_at:
             return
-        writer.execute(_EXPIRE, (now - seconds, now + seconds))
+        writer.execute(_EXPIRE, (now - seconds,))
         writer.execute(_KEEP_NEWEST)
         self._swept_at = time.monotonic()
 
@@ -107,4 +108,9 @@ def _known(writer: sqlite3.Connection, receipt: Receipt, now: float) -> tuple[st
         return None
     body, answer, at, seal = found
     is_whole = seal == seal_of(TABLE, (receipt.key, body, answer, at))
-    return (body, answer) if is_whole and abs(now - at) <= receipt.seconds else None
+    return (body, answer) if is_whole and not _is_old(at, now, receipt.seconds) else None
+
+
+def _is_old(at: float, now: float, seconds: float) -> bool:
+    """Whether a receipt is too old; one of before the clock was set may be of a minute ago."""
+    return at >= PLAUSIBLE and now - at > seconds

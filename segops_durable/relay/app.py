@@ -76,7 +76,7 @@ class App:
         starlette.router.redirect_slashes = False  # an SDK that follows a redirect posts no more
         cors = CORSMiddleware(
             starlette,
-            allow_origins=self._settings.allow_origins,
+            allow_origins=[each.lower() for each in self._settings.allow_origins],
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Encoding", "Idempotency-Key"],
             allow_private_network=True,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import segops_durable.outbox
+from segops_durable.outbox.records.seals import seal_of
 from support.relays import RelayProcess, RunningRelay, event
 
 if TYPE_CHECKING:
@@ -107,6 +108,22 @@ def test_a_receipt_that_is_too_old_or_damaged_is_not_believed(
         found = relay.track(event(1), headers={"Idempotency-Key": key})
         assert (found.status_code, found.json()["queued"]) == (202, 1)
     assert relay.waiting() == 5
+
+
+def test_a_receipt_of_before_the_clock_was_set_is_believed(
+    relay: RunningRelay, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    assert relay.track(event(1), headers=KEY).status_code == 202
+    relay.stop()
+    with closing(sqlite3.connect(relay.queue_path, isolation_level=None)) as connection:
+        key, body, answer = connection.execute("SELECT key, body, answer FROM receipts").fetchone()
+        values = (key, body, answer, 60.0)  # a minute after the boot, in 1970
+        sql = "UPDATE receipts SET at = ?, seal = ?"
+        connection.execute(sql, (60.0, seal_of("receipts", values)))
+    relay.start()
+    assert relay.track(event(1), headers=KEY).status_code == 202
+    assert relay.waiting() == 1
 
 
 def test_the_table_has_the_columns_that_the_page_of_the_format_names(
