@@ -26,7 +26,8 @@ MOST_ROWS = 500
 """Events in one commit; those of one request are never divided."""
 LONGEST_SECONDS = 0.01
 """A commit that takes longer is the last on the loop's thread, for a while."""
-_SECONDS_ELSEWHERE = 1.0
+_LEAST_SECONDS_ELSEWHERE, _MOST_SECONDS_ELSEWHERE = 0.05, 3.2
+"""For how long that is: a disk has its moments, and twice as long each time that it has another."""
 
 
 class Together:
@@ -42,6 +43,7 @@ class Together:
         self._store_elsewhere = store_elsewhere
         self._waiting: list[Waiting] = []
         self._elsewhere_until = 0.0
+        self._seconds_elsewhere = _LEAST_SECONDS_ELSEWHERE
 
     async def add(self, entry: Entry) -> None:
         """Store an entry; it is durable when this returns.
@@ -82,9 +84,15 @@ class Together:
             errors = self._store([entry for entry, _ in some])
         except Exception as failure:  # noqa: BLE001 - it is for those who wait, whatever it is
             errors = [copy.copy(failure) for _ in some]
-        took = time.monotonic() - start
-        if took > LONGEST_SECONDS:
-            self._elsewhere_until = time.monotonic() + _SECONDS_ELSEWHERE
+        self._heed(start, time.monotonic())
         for (_, fared), error in zip(some, errors, strict=True):
             if not fared.done():  # its task was not cancelled
                 fared.set_result(error)
+
+    def _heed(self, start: float, end: float) -> None:
+        """Have others store for a while after a commit that was slow."""
+        if end - start <= LONGEST_SECONDS:
+            self._seconds_elsewhere = _LEAST_SECONDS_ELSEWHERE
+            return
+        self._elsewhere_until = end + self._seconds_elsewhere
+        self._seconds_elsewhere = min(2 * self._seconds_elsewhere, _MOST_SECONDS_ELSEWHERE)
