@@ -19,5 +19,7 @@ A loop waits for neither a disk nor the network:
 from __future__ import annotations
 
 from segops_durable.aio.client import AsyncSegOpsClient
+from segops_durable.aio.inner import InnerClient
+from segops_durable.aio.writer import closed_error
 
-__all__ = ["AsyncSegOpsClient"]
+__all__ = ["AsyncSegOpsClient", "InnerClient", "closed_error"]

@@ -101,7 +101,7 @@ class AsyncSegOpsClient(AsyncTracking, AsyncAdministration):
         return cls.of(options_from_env(**overrides))
 
     @classmethod
-    def of(cls, options: Options) -> AsyncSegOpsClient:
+    def of(cls, options: Options) -> Self:
         """Make a client of `Options`, which are checked already.
 
         Args:

@@ -85,6 +85,31 @@ class Handshake:
             others.pop(identity, None)
             self._tokens = others
 
+    def adopt(self, identity: str, answer: Answer) -> float | Verdict:
+        """Use a token that somebody else has asked for; return the seconds that it lives.
+
+        Args:
+            identity: Whom it has to be for.
+            answer: What SegOps has answered.
+        """
+        adopted = self._adopt(identity, answer, self._clock.uptime(), self._tokens)
+        return adopted if isinstance(adopted, Verdict) else adopted[1]
+
+    def _adopt(
+        self,
+        identity: str,
+        answer: Answer,
+        asked_at: float,
+        tokens: OrderedDict[str, _Token],
+    ) -> tuple[HeaderAuth, float] | Verdict:
+        judged = _judge(identity, answer)
+        if isinstance(judged, Verdict):
+            return judged
+        auth, lifetime = judged
+        margin = min(REFRESH_SECONDS, lifetime / 2)
+        self._keep(identity, _Token(auth, asked_at + lifetime - margin), tokens)
+        return judged
+
     def _cached(self, identity: str) -> HeaderAuth | None:
         with self._lock:
             tokens = self._tokens
@@ -115,13 +140,8 @@ class Handshake:
         answer = self._exchange.post(SESSION_PATH, json.dumps(fields).encode(), self._auth)
         if isinstance(answer, Verdict):
             return answer
-        judged = _judge(identity, answer)
-        if isinstance(judged, Verdict):
-            return judged
-        auth, lifetime = judged
-        margin = min(REFRESH_SECONDS, lifetime / 2)
-        self._keep(identity, _Token(auth, asked_at + lifetime - margin), tokens)
-        return auth
+        adopted = self._adopt(identity, answer, asked_at, tokens)
+        return adopted if isinstance(adopted, Verdict) else adopted[0]
 
     def _keep(self, identity: str, token: _Token, tokens: OrderedDict[str, _Token]) -> None:
         """Keep a token among others; where those were forgotten meanwhile, it is so as well."""

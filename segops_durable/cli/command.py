@@ -22,6 +22,7 @@ FAILED = 1
 
 
 SANDBOX_EXTRA = 'this command needs: pip install "segops-durable[sandbox]"'
+RELAY_EXTRA = 'this command needs: pip install "segops-durable[relay]"'
 
 _VERBOSE = "segops_durable.verbose"
 _MOST_EXCEPTIONS = 20

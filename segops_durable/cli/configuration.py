@@ -38,6 +38,7 @@ NO_KEY = "sk_none"
 """A key that is none, in place of one that cannot be sent."""
 
 CONFIG_VARIABLE = "SEGOPS_CONFIG"
+RELAY_TABLE = "relay"
 _LARGEST_FILE = 1 << 20
 _HINT_KEY = "Set SEGOPS_API_URL and SEGOPS_API_KEY, or write them to the file that config names"
 
@@ -72,6 +73,7 @@ class Configuration:
     Attributes:
         settings: What holds, by name.
         file: The TOML file, whether it is there or not; None if the user has no home.
+        relay: The table ``[relay]`` of the file: what only a relay is told.
 
     Raises:
         ConfigurationError: The file cannot be read, or has a setting that there is not.
@@ -86,8 +88,10 @@ class Configuration:
     ) -> None:
         chosen = file or os.environ.get(CONFIG_VARIABLE) or None
         self.file: Path | None = Path(chosen) if chosen else _default_file()
+        found = _found(self.file, is_needed=chosen is not None, on_problem=on_problem)
+        self.relay: dict[str, Any] = _table(found, RELAY_TABLE)
         self.settings: dict[str, Setting] = {
-            **_file_settings(self.file, is_needed=chosen is not None, on_problem=on_problem),
+            **_file_settings(self.file, found, on_problem=on_problem),
             **{
                 name: Setting(value, f"the environment ({variable})")
                 for name, (variable, value) in environment_settings(on_problem=on_problem).items()
@@ -211,19 +215,33 @@ def _text_of(file: Path) -> str:
     return data.decode()
 
 
-def _file_settings(
+def _found(
     file: Path | None,
     *,
     is_needed: bool,
     on_problem: Callable[[ConfigurationError], object] | None,
-) -> dict[str, Setting]:
+) -> dict[str, Any]:
+    """What a file has; nothing, if it cannot be read and somebody is told of that."""
     try:
-        found = _read_file(file, is_needed=is_needed)
+        return _read_file(file, is_needed=is_needed)
     except ConfigurationError as error:
         if on_problem is None:
             raise
         on_problem(error)
         return {}
+
+
+def _table(found: dict[str, Any], name: str) -> dict[str, Any]:
+    """Take a table out of what a file has; empty if there is none."""
+    return found.pop(name) if isinstance(found.get(name), dict) else {}
+
+
+def _file_settings(
+    file: Path | None,
+    found: dict[str, Any],
+    *,
+    on_problem: Callable[[ConfigurationError], object] | None,
+) -> dict[str, Setting]:
     known = {}
     for name, value in found.items():
         if name in settings_names():

@@ -23,6 +23,7 @@ from segops_durable.client.tracking import CHUNK_ROWS, as_checkpoint
 from segops_durable.system.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from segops_durable.client.delivery import Delivery
     from segops_durable.client.environment import (
         REQUIRED,
         check_required,
@@ -36,6 +37,7 @@ else:
     __getattr__, __dir__ = on_demand(
         __name__,
         {
+            "segops_durable.client.delivery": "Delivery",
             "segops_durable.client.environment": "REQUIRED check_required environment_settings "
             "mistyped_variables options_from_env settings_names",
             "segops_durable.client.wiring": "delivery_of intake_of open_outbox users_of",
@@ -47,6 +49,7 @@ __all__ = [
     "MAX_BATCH_SIZE",
     "REQUIRED",
     "BlockedLoopWarning",
+    "Delivery",
     "Options",
     "Overflow",
     "SegOpsClient",

@@ -10,7 +10,12 @@
 
 from __future__ import annotations
 
-from segops_durable.events.encoding import encode_checked, encode_event, encode_parsed
+from segops_durable.events.encoding import (
+    encode_checked,
+    encode_event,
+    encode_parsed,
+    encode_received,
+)
 from segops_durable.events.event import (
     IDENTIFY_EVENT_TYPE,
     NORMAL,
@@ -39,6 +44,7 @@ __all__ = [
     "encode_event",
     "encode_many",
     "encode_parsed",
+    "encode_received",
     "encode_text",
     "is_unicode",
     "make_event",

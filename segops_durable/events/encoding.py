@@ -107,6 +107,47 @@ def encode_parsed(
     return dumps(_document(event, now, anonymous_id))
 
 
+def encode_received(
+    fields: Mapping[str, Any],
+    dumps: Callable[[Any], bytes],
+    *,
+    now: float,
+    anonymous_id: str | None = None,
+) -> bytes:
+    """Encode an event that another SDK has sent, as it was read from JSON.
+
+    Its fields are held to what SegOps asks of them: texts are texts, and not numbers that we would
+    make texts of. Fields that are not known here are those of a newer SDK, and go on as they are.
+
+    Args:
+        fields: The event.
+        dumps: Writes JSON, to UTF-8.
+        now: As for `encode_event`.
+        anonymous_id: The visitor's, of an event that does not name one. Defaults to none.
+
+    Raises:
+        InvalidEventError: One of the fields cannot be sent.
+        ValueError: As `dumps` raises.
+    """
+    user_id, event_type = fields.get("user_id"), fields.get("event_type")
+    if not _is_plain(user_id) or not _is_plain(event_type):
+        user_id, event_type = _text("user_id", user_id), _text("event_type", event_type)
+    document: dict[str, Any] = {
+        "user_id": user_id,
+        "event_type": event_type,
+        "occurred_at": timestamp_of(fields.get("occurred_at"), now),
+        "payload": plain_object("payload", fields.get("payload")),
+    }
+    if fields.get("anonymous_id") is not None:
+        _text("anonymous_id", fields["anonymous_id"])
+    elif anonymous_id is not None:
+        document["anonymous_id"] = anonymous_id
+    if not document.keys() >= fields.keys():
+        # behind ours: `retimed` takes the first time that it finds for that of the event
+        document |= {name: value for name, value in fields.items() if name not in document}
+    return dumps(document)
+
+
 def encode_checked(
     users: Iterable[str],
     types: Sequence[str],
@@ -167,6 +208,11 @@ def _document(event: Event, now: float | None, anonymous_id: str | None) -> dict
             raise InvalidEventError("anonymous_id", problem, own, hint="Leave it out")
         document["anonymous_id"] = visitor
     return document
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a text is as nearly all are, so that nothing about it has to be looked for."""
+    return type(value) is str and value.isascii() and value != ""
 
 
 def _id(name: str, value: object) -> str:

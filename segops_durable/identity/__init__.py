@@ -10,7 +10,17 @@
 from __future__ import annotations
 
 from segops_durable.identity.api_url import checked_url, normal_url
-from segops_durable.identity.identities import NO_IDENTITY, WHOEVER, identities_of, name_of
+from segops_durable.identity.identities import (
+    KINDS,
+    NO_IDENTITY,
+    WHOEVER,
+    claim_of,
+    claimed_identity,
+    identities_of,
+    identity_of,
+    is_of,
+    name_of,
+)
 from segops_durable.identity.lanes import (
     identity_in,
     lane_of,
@@ -18,19 +28,26 @@ from segops_durable.identity.lanes import (
     priority_of,
     rank_of,
 )
-from segops_durable.identity.signing import sign_user_id, verify_user_id
+from segops_durable.identity.signing import SIGNATURE_SECONDS, sign_user_id, verify_user_id
 from segops_durable.identity.user_context import UserContext
-from segops_durable.identity.users import Person, Users
+from segops_durable.identity.users import Person, Renewal, Users
 
 __all__ = [
+    "KINDS",
     "NO_IDENTITY",
+    "SIGNATURE_SECONDS",
     "WHOEVER",
     "Person",
+    "Renewal",
     "UserContext",
     "Users",
     "checked_url",
+    "claim_of",
+    "claimed_identity",
     "identities_of",
     "identity_in",
+    "identity_of",
+    "is_of",
     "lane_of",
     "lanes_of",
     "name_of",

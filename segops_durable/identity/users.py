@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 from segops_durable.errors import IdentityError
 from segops_durable.errors.redaction import without_secrets
-from segops_durable.identity.identities import identity_of, is_visitor, name_of
+from segops_durable.identity.identities import claim_of, identity_of, is_visitor, name_of
+from segops_durable.identity.signing import SIGNATURE_SECONDS
 from segops_durable.identity.user_context import UserContext
 
 if TYPE_CHECKING:
@@ -32,6 +35,18 @@ class Person(NamedTuple):
 
     identity: str
     anonymous_id: str
+
+
+class Renewal(ABC):
+    """A `user_context_for` that is also asked for users whose word has to be checked first."""
+
+    @abstractmethod
+    def __call__(self, user_id: str) -> UserContext | None:
+        """Sign for a user whom SegOps has known as that one."""
+
+    @abstractmethod
+    def renew(self, claim: UserContext) -> UserContext | None:
+        """Check what somebody has claimed, and sign for them afresh; None where it is not so."""
 
 
 class Users:
@@ -86,10 +101,27 @@ class Users:
             IdentityError: A callback failed; after whatever the others gave.
         """
         name = name_of(identity)
+        claim = claim_of(identity)
         if is_visitor(identity):
             yield UserContext(anonymous_id=name)
+        elif claim is not None:
+            yield from self._contexts_of_claim(claim)
         elif name:
             yield from self._contexts_of_user(name)
+
+    def _contexts_of_claim(self, claim: UserContext) -> Iterator[UserContext]:
+        """What somebody has claimed, as long as SegOps can check it; then whoever can still."""
+        seconds = claim.user_id_ts
+        if claim.user_id_sig is None or seconds is None:
+            yield claim  # a key that asks for no signature takes it; nobody is to sign for it
+            return
+        if abs(time.time() - seconds) <= SIGNATURE_SECONDS:
+            yield claim
+        sign = self._user_context_for
+        if isinstance(sign, Renewal):
+            renewed = self._signed(str(claim.user_id), lambda: sign.renew(claim))
+            if renewed is not None:
+                yield renewed
 
     def _contexts_of_user(self, user_id: str) -> Iterator[UserContext]:
         failure: IdentityError | None = None
@@ -112,7 +144,10 @@ class Users:
         if self._user_context_for is None:
             return None
         sign = self._user_context_for
-        context = _asked(f"user_context_for({user_id!r})", lambda: sign(user_id))
+        return self._signed(user_id, lambda: sign(user_id))
+
+    def _signed(self, user_id: str, sign: Callable[[], UserContext | None]) -> UserContext | None:
+        context = _asked(f"user_context_for({user_id!r})", sign)
         if context is not None and context.user_id != user_id:
             raise IdentityError(f"user_context_for({user_id!r}) is of user {context.user_id!r}")
         return context

@@ -6,7 +6,7 @@
   that only stores has a listener that does next to nothing.
 - `imports`: whole files, as a job that may be killed at any instant and run again.
 - `sources`: what such files are read by: formats, compressions, encodings, directories.
-- `messages`: events of messages, as Kafka has them.
+- `messages`: events of messages, as Kafka has them; `received`: those that other SDKs send.
 - `mapping`: which column of a record is what of an event.
 """
 

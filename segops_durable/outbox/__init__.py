@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from segops_durable.outbox.exported_line import check_line, not_exported, read_line
     from segops_durable.outbox.outbox import Outbox
+    from segops_durable.outbox.receipts import Receipt, Receipts, RepeatedRequestError
     from segops_durable.outbox.records.batch import Batch, Settlement, Take, Taken
     from segops_durable.outbox.records.letters import Cause, DeadLetter, Letter, read_event
     from segops_durable.outbox.records.rows import Checkpoint, Entry, Row
@@ -61,6 +62,7 @@ else:
             "is_network_filesystem",
             "segops_durable.outbox.exported_line": "check_line not_exported read_line",
             "segops_durable.outbox.outbox": "Outbox",
+            "segops_durable.outbox.receipts": "Receipt Receipts RepeatedRequestError",
             "segops_durable.outbox.records.letters": "Cause DeadLetter Letter read_event",
             "segops_durable.outbox.records.batch": "Batch Settlement Take Taken",
             "segops_durable.outbox.records.rows": "Checkpoint Entry Row",
@@ -93,6 +95,9 @@ __all__ = [
     "Letter",
     "Outbox",
     "Place",
+    "Receipt",
+    "Receipts",
+    "RepeatedRequestError",
     "Row",
     "Settlement",
     "SkippedBatch",

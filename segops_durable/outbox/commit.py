@@ -25,7 +25,8 @@ from segops_durable.errors import (
 )
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox.checkpoints import setting
-from segops_durable.outbox.groups import Also, Append, Group
+from segops_durable.outbox.groups import Append, Group
+from segops_durable.outbox.receipts import RepeatedRequestError
 from segops_durable.outbox.records.lanes import allow_lanes
 from segops_durable.outbox.records.rows import new_rows
 from segops_durable.outbox.records.tally import Recount
@@ -40,13 +41,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from segops_durable.outbox.caps import Caps
-    from segops_durable.outbox.records.rows import Checkpoint, Entry, NewRowValues
+    from segops_durable.outbox.records.rows import Also, Checkpoint, Entry, NewRowValues
     from segops_durable.outbox.store.event_queue import EventQueue
     from segops_durable.outbox.store.store import Store
     from segops_durable.system.clock import Clock
 
 
 MAX_GROUP_ROWS = 256
+
+_OF_ONE_CALL = (
+    CheckpointConflictError,
+    DamagedCheckpointError,
+    QueueFullError,
+    RepeatedRequestError,
+)
+"""What keeps the rows of one call from being stored, and not those of the others."""
 
 _PATIENCE, _LEAST_PATIENCE = 1 / 4, 0.002
 """How long a group is waited for at most: a part of a commit, but so many seconds at least."""
@@ -139,10 +148,10 @@ class GroupCommit:
         return [each.error for each in appends]
 
     def _append_of(self, entry: Entry) -> Append:
-        events, identity, moments, checkpoint, priorities = entry
+        events, identity, moments, checkpoint, priorities, also = entry
         append = Append(new_rows(events, identity, moments, priorities))
         try:
-            append.also = self._also(checkpoint, priorities)
+            append.also = also or self._also(checkpoint, priorities)
         except ConfigurationError as error:
             append.error = error
         return append
@@ -250,7 +259,7 @@ class GroupCommit:
                 append.also(queue.writer)
             if self._has_caps:
                 self._caps.admit(queue.writer, append.rows, self._store.path, self._recount)
-        except (CheckpointConflictError, DamagedCheckpointError, QueueFullError) as error:
+        except _OF_ONE_CALL as error:
             # with it come back the oldest rows, which may have been dropped to make room: these
             # are not stored, and none may be lost for them
             queue.writer.execute("ROLLBACK TO append")

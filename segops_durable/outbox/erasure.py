@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from segops_durable.errors import StorageError
 from segops_durable.errors.plain_text import visible
 from segops_durable.events import encode_text
-from segops_durable.identity import NO_IDENTITY, WHOEVER, identities_of, identity_in, lanes_of
+from segops_durable.identity import (
+    NO_IDENTITY,
+    WHOEVER,
+    identities_of,
+    identity_in,
+    is_of,
+    lanes_of,
+)
 from segops_durable.outbox.disk.files import damaged_copies
 from segops_durable.outbox.records.letters import read_event
 from segops_durable.outbox.records.marks import Mark, assigned_marks
@@ -99,12 +106,11 @@ def newest_erasure(connection: sqlite3.Connection) -> list[Any]:
 
 def _tell(name: str, marks: Sequence[Mark]) -> IsTheirs:
     """Make what tells whether a row, of an id, bytes and an identity, is that person's."""
-    identities = identities_of(name)
     needle = encode_text(name)
 
     def is_theirs(row_id: int, data: object, identity: object) -> bool:
         whose = identity_in(identity) if isinstance(identity, str) else identity
-        if whose in identities:
+        if isinstance(whose, str) and is_of(whose, name):
             return True
         if whose == WHOEVER and any(
             each.identity == identity and each.first_id <= row_id <= each.last_id for each in marks

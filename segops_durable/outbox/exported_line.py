@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from segops_durable.errors import ConfigurationError, InvalidEventError
 from segops_durable.events import Event, encode_event
-from segops_durable.identity import NO_IDENTITY, WHOEVER, identity_in, name_of
+from segops_durable.identity import KINDS, NO_IDENTITY, WHOEVER, identity_in, name_of
 from segops_durable.system.clock import Moment
 
 _OLD_FIELDS = ("source", "api_url", "id", "identity", "tracked_at", "uptime", "boot", "event")
@@ -149,7 +149,7 @@ def _since_boot(uptime: object, boot: object) -> tuple[float | None, int | None]
 
 def _check_identity(identity: str) -> None:
     whose = identity_in(identity)
-    is_somebody = whose.startswith(("user:", "visitor:")) and name_of(whose)
+    is_somebody = whose.startswith(KINDS) and name_of(whose)
     if not is_somebody and whose not in {NO_IDENTITY, WHOEVER}:
         raise InvalidEventError("identity", "must be a user's or a visitor's", identity)
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from segops_durable.errors import SegOpsError
-    from segops_durable.outbox.records.rows import NewRowValues
-
-Also: TypeAlias = "Callable[[sqlite3.Connection], object]"
-"""What is done in the same transaction, before the rows are stored."""
+    from segops_durable.outbox.records.rows import Also, NewRowValues
 
 
 class Append:

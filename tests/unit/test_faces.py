@@ -21,6 +21,7 @@ ENTERED_BY_NAME = {
     "segops_durable.errors.redaction",
     "segops_durable.intake.imports",
     "segops_durable.intake.messages",
+    "segops_durable.intake.received",
 }
 """Rooms that say themselves that they are entered so; those of `system` all are."""
 

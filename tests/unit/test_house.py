@@ -37,7 +37,8 @@ EXTRAS_OF = {
     "segops_durable/intake/sources": {"etl"},
     "segops_durable/kafka": {"kafka"},
     "segops_durable/otel": {"otel"},
-    "segops_durable/page": {"sandbox"},
+    "segops_durable/relay": {"cli", "relay"},
+    "segops_durable/page": {"relay", "sandbox"},
     "segops_durable/spark": {"spark"},
     "segops_durable/testing/plugin.py": {"testing"},
 }

@@ -253,14 +253,18 @@ def track_and_note(client: SegOpsClient, name: str, notes: int, life: Life) -> N
         os.write(notes, f"{name}\n".encode())
 
 
-def prepare_to_fork() -> None:
-    """Have each life forked from a process that has imported all, and made no client."""
+def prepare_to_fork(*more: str) -> None:
+    """Have each life forked from a process that has imported all, and made no client.
+
+    Args:
+        *more: Modules that it has to have imported besides.
+    """
     tools = str(Path(__file__).parents[1])
     # before Python 3.13 that process ignores the sys.path that it is given
     os.environ["PYTHONPATH"] = os.pathsep.join([tools, os.environ.get("PYTHONPATH", "")])
     multiprocessing.get_context("forkserver").set_forkserver_preload(
         # what a client loads when it is opened takes longer than to open it
-        ["_environment", "proof.life", "segops_durable.client.opening"]
+        ["_environment", "proof.life", "segops_durable.client.opening", *more]
     )
 
 

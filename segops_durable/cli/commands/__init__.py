@@ -13,6 +13,7 @@ from segops_durable.cli.commands.drain import drain
 from segops_durable.cli.commands.explain import explain
 from segops_durable.cli.commands.import_ import import_
 from segops_durable.cli.commands.peek import peek
+from segops_durable.cli.commands.relay import relay
 from segops_durable.cli.commands.sandbox import sandbox
 from segops_durable.cli.commands.sign import sign
 from segops_durable.cli.commands.status import status
@@ -35,6 +36,7 @@ for _command in (
     doctor,
     config,
     sign,
+    relay,
     sandbox,
     demo,
 ):

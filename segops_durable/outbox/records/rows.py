@@ -11,7 +11,11 @@ from segops_durable.outbox.records.typed import as_bytes, is_time
 from segops_durable.system.clock import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import sqlite3
+    from collections.abc import Callable, Iterable, Sequence
+
+Also: TypeAlias = "Callable[[sqlite3.Connection], object]"
+"""What is done in the same transaction, before the rows are stored."""
 
 STAMP = struct.Struct("<ddq")
 """The three times of a row, as its checksum has them."""
@@ -69,6 +73,8 @@ class Entry(NamedTuple):
         moments: When each was tracked.
         checkpoint: How far the job has come that they are from; None where it is no job.
         priorities: Which go first; None where all are as any.
+        also: What else is written in the same transaction, or refuses the call by raising a
+            `SegOpsError`. Defaults to nothing.
     """
 
     events: Sequence[bytes]
@@ -76,6 +82,7 @@ class Entry(NamedTuple):
     moments: Sequence[Moment]
     checkpoint: Checkpoint | None
     priorities: Sequence[str] | None = None
+    also: Also | None = None
 
 
 def new_row(data: bytes, moment: Moment, identity: str) -> NewRow:

@@ -1,0 +1,130 @@
+"""`relay`: SegOps' own paths on this machine, for every SDK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from segops_durable.cli.command import RELAY_EXTRA
+from segops_durable.cli.configuration import Configuration, configured
+from segops_durable.cli.output import say
+from segops_durable.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "listen": {
+        "metavar": "HOST:PORT",
+        "help": "Where to listen; port 0 picks one. Defaults to 127.0.0.1:8788.",
+    },
+    "socket": {"metavar": "FILE", "help": "A Unix socket to listen on instead."},
+    "trust_local": {
+        "is_flag": True,
+        "default": None,
+        "help": "Take any program of this machine, whichever key it has.",
+    },
+    "allow_origin": {
+        "metavar": "ORIGIN",
+        "multiple": True,
+        "help": "Web pages that may post, as https://shop.example. May be given several times.",
+    },
+    "allow_host": {
+        "metavar": "NAME",
+        "multiple": True,
+        "help": "A name that this machine goes by. May be given several times.",
+    },
+    "allow_remote": {
+        "is_flag": True,
+        "default": None,
+        "help": "Listen where others can reach it; they have to show the token.",
+    },
+    "token": {
+        "metavar": "TOKEN",
+        "help": "What those from elsewhere show, in the URL (http://HOST:PORT/t/TOKEN) or in the "
+        "header X-Relay-Token. Better set in the environment, where no list of processes has it.",
+    },
+    "sign_command": {
+        "metavar": "COMMAND",
+        "help": "Signs for users whose session is over: it reads user_id, user_id_sig and "
+        "user_id_ts as JSON, checks them, and prints them anew.",
+    },
+    "sign_url": {"metavar": "URL", "help": "The same by a POST to your backend."},
+    "max_body_bytes": {
+        "type": int,
+        "metavar": "BYTES",
+        "help": "Bytes of a request's body at most. Defaults to 8 MiB.",
+    },
+    "body_timeout": {
+        "type": float,
+        "metavar": "SECONDS",
+        "help": "For a body to arrive whole. Defaults to 20.",
+    },
+    "replay_window": {
+        "type": float,
+        "metavar": "SECONDS",
+        "help": "How long a request with an Idempotency-Key is answered again and stored once. "
+        "Defaults to a day.",
+    },
+}
+_FIELDS = {"allow_origin": "allow_origins", "allow_host": "allow_hosts"}
+
+
+def _listening(command: _F) -> _F:
+    """Give a command the options of a relay; each is in the environment as well."""
+    for name, how in reversed(_OPTIONS.items()):
+        flag, variable = f"--{name.replace('_', '-')}", f"SEGOPS_RELAY_{name.upper()}"
+        command = click.option(flag, name, envvar=variable, **how)(command)
+    return command
+
+
+@click.command()
+@_listening
+@configured
+def relay(config_file: str | None, **given: Any) -> None:
+    """Take the events of every SDK on this machine, and send them.
+
+    Set their api_url to the URL that it prints. They are answered once their events are on the
+    disk. SIGTERM and Ctrl-C end it: requests that it has are answered, and one last effort to send
+    is made. Each option has a variable, as SEGOPS_RELAY_LISTEN, and a name in the table [relay] of
+    the TOML file, as listen.
+
+    \b
+    Example:
+      segops-durable relay
+      segops-durable relay --socket /run/segops/relay.sock
+      segops-durable relay --allow-origin https://shop.example --sign-command sign-for
+    """
+    try:
+        from segops_durable.relay import Relay, RelaySettings  # noqa: PLC0415 - the extra may be missing
+    except ModuleNotFoundError:
+        raise click.ClickException(RELAY_EXTRA) from None
+    own = {name: given.pop(name) for name in _OPTIONS}
+    configuration = Configuration(given, config_file)
+    settings = RelaySettings(**_chosen(own, configuration.relay))
+    found = Relay(configuration.options_of_outbox(), settings)
+    left = found.run(lambda url: say(f"SegOps relay on {url} - Ctrl-C stops it"))
+    say(f"{left.pending} wait", err=True)
+
+
+def _chosen(given: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a relay: options and the environment, and then the file."""
+    for name in table:
+        if name not in _OPTIONS:
+            raise ConfigurationError(
+                f"[relay] has a setting that there is not, got {name!r}",
+                field=name,
+                hint=f"There are {', '.join(_OPTIONS)}",
+            )
+    set_ones = {name: value for name, value in given.items() if value not in {None, ()}}
+    chosen = {_FIELDS.get(name, name): value for name, value in {**table, **set_ones}.items()}
+    if "socket" in chosen:
+        chosen["socket"] = Path(chosen["socket"]).absolute()
+    for name in _FIELDS.values():
+        several = chosen.get(name, ())
+        chosen[name] = (several,) if isinstance(several, str) else tuple(several)
+    return chosen

@@ -1,0 +1,58 @@
+"""HTTP as uvicorn speaks it, with an end to the patience for whoever begins a request, or none.
+
+By h11: it bounds what goes before a body, which httptools does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+HEAD_SECONDS = 20.0
+"""For what goes before a body to arrive whole; a body has a time of its own."""
+
+
+class Protocol(H11Protocol):
+    """One connection."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base
+        """Wait for the first request, and not for ever."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for what is left of a request's head; a body is waited for by who reads it."""
+        if self._patience is None and self._is_between:
+            self._wait()
+        super().data_received(data)
+        if not self._is_between:
+            self._end_wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._end_wait()
+        super().connection_lost(exc)
+
+    @property
+    def _is_between(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None before the first one
+
+    def _wait(self) -> None:
+        self._patience = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _end_wait(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        self._patience = None
+        if not self.transport.is_closing():
+            self.transport.abort()

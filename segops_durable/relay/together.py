@@ -1,0 +1,98 @@
+"""What is received at once is committed at once: by the loop itself, as long as that is short.
+
+To wake the thread that stores, and the loop again, takes as long as to commit a batch. So whatever
+requests the loop has read in one turn are committed by the loop itself, in one transaction. Where
+the disk is slow, or another process holds the outbox, that thread does it, and the loop serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+from typing import TYPE_CHECKING
+
+from segops_durable.errors import QueueFullError, SegOpsError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from segops_durable.outbox import Entry
+
+    Store = Callable[[Sequence[Entry]], Sequence[SegOpsError | None]]
+    Waiting = tuple[Entry, asyncio.Future[Exception | None]]
+
+MOST_ROWS = 500
+"""Events in one commit; those of one request are never divided."""
+LONGEST_SECONDS = 0.01
+"""A commit that takes longer is the last on the loop's thread, for a while."""
+_LEAST_SECONDS_ELSEWHERE, _MOST_SECONDS_ELSEWHERE = 0.05, 3.2
+"""For how long that is: a disk has its moments, and twice as long each time that it has another."""
+
+
+class Together:
+    """Collects what the requests of a turn have to store.
+
+    Args:
+        store: Stores it, in one transaction; says how each has fared.
+        store_elsewhere: Has one stored by another thread, and waits for room if it should.
+    """
+
+    def __init__(self, store: Store, store_elsewhere: Callable[[Entry], Awaitable[object]]) -> None:
+        self._store = store
+        self._store_elsewhere = store_elsewhere
+        self._waiting: list[Waiting] = []
+        self._elsewhere_until = 0.0
+        self._seconds_elsewhere = _LEAST_SECONDS_ELSEWHERE
+
+    async def add(self, entry: Entry) -> None:
+        """Store an entry; it is durable when this returns.
+
+        Raises:
+            SegOpsError: It could not be stored, or it is unknown whether it was.
+        """
+        if time.monotonic() < self._elsewhere_until:
+            await self._store_elsewhere(entry)
+            return
+        loop = asyncio.get_running_loop()
+        fared: asyncio.Future[Exception | None] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._commit)  # once all that are ready have had their turn
+        self._waiting.append((entry, fared))
+        error = await fared
+        if isinstance(error, QueueFullError):
+            await self._store_elsewhere(entry)  # where it may wait for room
+        elif error is not None:
+            raise error
+
+    def _commit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        some: list[Waiting] = []
+        rows = 0
+        for each in waiting:
+            if rows and rows + len(each[0].events) > MOST_ROWS:
+                self._commit_some(some)
+                some, rows = [], 0
+            some.append(each)
+            rows += len(each[0].events)
+        self._commit_some(some)
+
+    def _commit_some(self, some: Sequence[Waiting]) -> None:
+        start = time.monotonic()
+        errors: Sequence[Exception | None]
+        try:
+            errors = self._store([entry for entry, _ in some])
+        except Exception as failure:  # noqa: BLE001 - it is for those who wait, whatever it is
+            errors = [copy.copy(failure) for _ in some]
+        self._heed(start, time.monotonic())
+        for (_, fared), error in zip(some, errors, strict=True):
+            if not fared.done():  # its task was not cancelled
+                fared.set_result(error)
+
+    def _heed(self, start: float, end: float) -> None:
+        """Have others store for a while after a commit that was slow."""
+        if end - start <= LONGEST_SECONDS:
+            self._seconds_elsewhere = _LEAST_SECONDS_ELSEWHERE
+            return
+        self._elsewhere_until = end + self._seconds_elsewhere
+        self._seconds_elsewhere = min(2 * self._seconds_elsewhere, _MOST_SECONDS_ELSEWHERE)

@@ -1,0 +1,157 @@
+"""How fast a relay is, beside the sandbox, and a bare starlette application that stores nothing.
+
+All of them are servers of one process under uvicorn; each reads the JSON that it is sent, as it
+has to say how many events it has queued. They take turns, so that what else the machine does is
+shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speed.wire_load import Measured, put_load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BARE = """
+import sys, uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+async def batch(request):
+    events = (await request.json())["events"]
+    return JSONResponse({"queued": len(events), "skipped": 0}, 202)
+
+app = Starlette(routes=[Route("/api/ingestion/track/batch/", batch, methods=["POST"])])
+plain = {"http": "h11", "loop": "asyncio", "log_config": None, "access_log": False}
+uvicorn.run(app, port=int(sys.argv[1]), **plain)
+"""
+_PORTS = {"bare": 8971, "sandbox": 8972, "relay": 8973, "relay, SegOps away": 8974}
+_KB = 1024
+_START_SECONDS = 30.0
+_SECONDS_BETWEEN_LOOKS = 0.05
+
+
+def _command(name: str, home: Path) -> tuple[list[str], dict[str, str]]:
+    port = _PORTS[name]
+    ours = [sys.executable, "-m", "segops_durable"]
+    if name == "bare":
+        return [sys.executable, "-c", _BARE, str(port)], {}
+    if name == "sandbox":
+        return [*ours, "sandbox", "--port", str(port), "--store", str(home / "sandbox.db")], {}
+    upstream = _PORTS["sandbox"] if name == "relay" else 9
+    return [*ours, "relay", "--listen", f"127.0.0.1:{port}"], {
+        "SEGOPS_API_URL": f"http://127.0.0.1:{upstream}",
+        "SEGOPS_API_KEY": "sk_test",
+        "SEGOPS_QUEUE_PATH": str(home / f"{port}.db"),
+        "SEGOPS_CATCH_UP_BATCH_SIZE": "500",
+    }
+
+
+@contextmanager
+def _running(name: str, home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command, more = _command(name, home)
+    environ = {**os.environ, **more, "HOME": str(home)}
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet) as process:
+        try:
+            _wait_for(_PORTS[name])
+            yield process
+        finally:
+            process.kill()
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not _listens(port):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nobody listens on port {port}")
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _memory(process: subprocess.Popen[bytes]) -> float:
+    """Resident memory in MB; 0 where the system does not tell."""
+    try:
+        text = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    (line,) = (each for each in text.splitlines() if each.startswith("VmRSS"))
+    return int(line.split()[1]) / _KB
+
+
+def _turns(home: Path, rounds: int, connections: int, seconds: float) -> dict[str, list[Measured]]:
+    """Have each contender measured in turn; the sandbox is there for the relay all the time."""
+    found: dict[str, list[Measured]] = {name: [] for name in _PORTS}
+    for _ in range(rounds):
+        for name, port in _PORTS.items():
+            with ExitStack() as servers:
+                if name == "relay":
+                    servers.enter_context(_running("sandbox", home))
+                servers.enter_context(_running(name, home))
+                found[name].append(put_load(port, connections, seconds))
+    return found
+
+
+def _tell(found: dict[str, list[Measured]], connections: int) -> None:
+    for name, all_ in found.items():
+        rate = statistics.median(each.per_second for each in all_)
+        ratios = [
+            each.per_second / bare.per_second
+            for each, bare in zip(all_, found["bare"], strict=True)
+        ]
+        p99 = statistics.median(each.percentile(0.99) for each in all_) * 1000
+        p50 = statistics.median(each.percentile(0.5) for each in all_) * 1000
+        print(
+            f"| {name} | {connections} | {rate:,.0f} | {statistics.median(ratios):.2f} "
+            f"| {p50:.1f} ms | {p99:.1f} ms | {sum(each.failed for each in all_)} |",
+            flush=True,
+        )
+
+
+def _tell_of_memory(home: Path, connections: int, seconds: float) -> None:
+    with _running("sandbox", home), _running("relay", home) as relay:
+        put_load(_PORTS["relay"], connections, seconds / 3)
+        before = _memory(relay)
+        found = put_load(_PORTS["relay"], connections, seconds)
+        after = _memory(relay)
+    print(
+        f"{connections} connections for {seconds:.0f} s: {found.per_second:,.0f} events a second, "
+        f"p99 {found.percentile(0.99) * 1000:.1f} ms, {found.failed} answers of 5xx, "
+        f"memory {before:.1f} MB before and {after:.1f} MB after"
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Read the options and measure."""
+    parser = argparse.ArgumentParser(prog="relay_bench.py", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="of turns (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="a turn (%(default)s)")
+    parser.add_argument("--long", type=float, default=30.0, help="the last one (%(default)s)")
+    parser.add_argument("--connections", type=int, default=64, help="(%(default)s)")
+    parser.add_argument("--directory", help="where the outboxes go: the disk to try")
+    options = parser.parse_args(arguments)
+    print("| what | connections | events a second | of the bare one | p50 | p99 | 5xx |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory(prefix="segops-relay-", dir=options.directory) as home:
+        for connections in (1, options.connections):
+            found = _turns(Path(home), options.rounds, connections, options.seconds)
+            _tell(found, connections)
+        _tell_of_memory(Path(home), options.connections, options.long)
+    return 0
