@@ -12,8 +12,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 if TYPE_CHECKING:
     import asyncio
 
+    from starlette.types import Scope
+
 HEAD_SECONDS = 20.0
 """For what goes before a body to arrive whole; a body has a time of its own."""
+
+_ABORT = "relay.abort"
+
+
+def hang_up(scope: Scope) -> None:
+    """Reset the connection of a request: what was not taken of an answer is not waited for."""
+    scope["state"][_ABORT]()
 
 
 class Protocol(H11Protocol):
@@ -24,6 +33,7 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base
         """Wait for the first request, and not for ever."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, _ABORT: transport.abort}  # each scope has them
         self._wait()
 
     def data_received(self, data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import stat
@@ -18,11 +19,12 @@ from segops_durable.errors import ConfigurationError
 from segops_durable.relay.app import App
 from segops_durable.relay.callers import Callers
 from segops_durable.relay.client import RelayClient
-from segops_durable.relay.protocol import Protocol
+from segops_durable.relay.protocol import Protocol, hang_up
 from segops_durable.relay.sessions import Sessions
 from segops_durable.relay.signing import Signer
 from segops_durable.relay.tokens import Tokens, secret_beside
 from segops_durable.relay.upstream import Upstream
+from segops_durable.watching import outbox_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -57,6 +59,7 @@ class Relay:
     def __init__(self, options: Options, settings: RelaySettings) -> None:
         self.settings: RelaySettings = settings
         self._signer = Signer(settings)
+        self._page_token = settings.page_token or secrets.token_urlsafe(24)
         if options.has_public_key:
             options = replace(options, user_context_for=self._signer)
         self.client: RelayClient = RelayClient.of(options)
@@ -85,6 +88,14 @@ class Relay:
         """Take no more requests, and end; from any thread, once it is ready."""
         self._end()
 
+    def page_address(self, url: str) -> str:
+        """Where its page is, with the token.
+
+        Args:
+            url: Where it listens.
+        """
+        return f"{url}/#token={self._page_token}"
+
     async def _run(
         self,
         on_ready: Callable[[str], object],
@@ -96,7 +107,14 @@ class Relay:
         try:
             await self.client.start()
             upstream = Upstream(self.client)
-            await self._serve(opened, self._app(upstream).asgi(more), on_ready)
+            page = outbox_page(
+                self.client,
+                token=self._page_token,
+                host=None,  # `Access` sees to that
+                hang_up=hang_up,
+            )
+            app = self._app(upstream).asgi([*page.routes(), *more])
+            await self._serve(opened, _Server(_config(app), page.end), on_ready)
         finally:
             for each in opened:
                 each.close()
@@ -108,9 +126,8 @@ class Relay:
         return result
 
     async def _serve(
-        self, listeners: list[socket.socket], app: ASGIApp, on_ready: Callable[[str], object]
+        self, listeners: list[socket.socket], server: _Server, on_ready: Callable[[str], object]
     ) -> None:
-        server = _Server(_config(app))
         with _ending(server):
             await server.begin(listeners)
             self._end = partial(asyncio.get_running_loop().call_soon_threadsafe, server.end)
@@ -125,10 +142,16 @@ class Relay:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, without its signals: what ends it is for the relay to say."""
+    """uvicorn's server, without its signals: what ends it is for the relay to say.
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    Args:
+        config: As uvicorn has it.
+        end_streams: Ends those answers that would go on.
+    """
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], object]) -> None:
         super().__init__(config)
+        self._end_streams = end_streams
         self.over = asyncio.Event()
 
     async def begin(self, listeners: list[socket.socket]) -> None:
@@ -145,6 +168,7 @@ class _Server(uvicorn.Server):
             ticks += 1
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self.over.wait(), 0.1)
+        self._end_streams()
         await self.shutdown(sockets=listeners)
 
     def end(self) -> None:

@@ -37,6 +37,8 @@ class RelaySettings:
         allow_hosts: Names that the relay goes by, beside those of this machine. Defaults to none.
         allow_remote: Listen on an address that others can reach. Defaults to False.
         token: What those from elsewhere have to show. Defaults to none.
+        page_token: What the page at ``/`` needs to show events, and to change anything. Defaults to
+            one that is made at each start, and printed.
         sign_command: A command that signs for a user whose session is over: it gets
             ``{"user_id", "user_id_sig", "user_id_ts", "checked"}`` on its standard input, checks
             the signature unless SegOps did (``checked``), and prints the first three anew.
@@ -60,6 +62,7 @@ class RelaySettings:
     allow_hosts: tuple[str, ...] = ()
     allow_remote: bool = False
     token: str | None = None
+    page_token: str | None = None
     sign_command: str | None = None
     sign_url: str | None = None
     max_body_bytes: int = 8 << 20
@@ -101,13 +104,12 @@ class RelaySettings:
             _refuse("sign_url", "must be an https URL", url)
 
     def _check_remote(self) -> None:
-        if self.token is not None and (
-            len(self.token) < _LEAST_TOKEN or _TOKEN.fullmatch(self.token) is None
-        ):
-            raise ConfigurationError(
-                f"token must have {_LEAST_TOKEN} letters, digits, or more, that a URL can have",
-                field="token",
-            )
+        for name in ("token", "page_token"):
+            token = getattr(self, name)
+            if token is not None and (len(token) < _LEAST_TOKEN or _TOKEN.fullmatch(token) is None):
+                least = f"{_LEAST_TOKEN} letters, digits, or more"
+                problem = f"{name} must have {least}, that a URL can have"
+                raise ConfigurationError(problem, field=name)
         if self.socket is None and not is_loopback(self.host) and not self.allow_remote:
             hint = "Others could reach it there: allow_remote, and a token for them to show"
             problem = f"listen must be an address of this machine alone, got {shown(self.listen)}"

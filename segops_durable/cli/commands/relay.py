@@ -48,6 +48,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "What those from elsewhere show, in the URL (http://HOST:PORT/t/TOKEN) or in the "
         "header X-Relay-Token. Better set in the environment, where no list of processes has it.",
     },
+    "page_token": {
+        "metavar": "TOKEN",
+        "help": "What the page at / needs to show events and to change anything. Defaults to one "
+        "that is made at each start, and printed.",
+    },
     "sign_command": {
         "metavar": "COMMAND",
         "help": "Signs for users whose session is over: it reads user_id, user_id_sig and "
@@ -107,7 +112,13 @@ def relay(config_file: str | None, **given: Any) -> None:
     configuration = Configuration(given, config_file)
     settings = RelaySettings(**_chosen(own, configuration.relay))
     found = Relay(configuration.options_of_outbox(), settings)
-    left = found.run(lambda url: say(f"SegOps relay on {url} - Ctrl-C stops it"))
+
+    def tell(url: str) -> None:
+        say(f"SegOps relay on {url} - Ctrl-C stops it")
+        if settings.socket is None:
+            say(f"Its page: {found.page_address(url)}")
+
+    left = found.run(tell)
     say(f"{left.pending} wait", err=True)
 
 
