@@ -5,7 +5,7 @@ By h11: it bounds what goes before a body, which httptools does not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -33,7 +33,8 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base
         """Wait for the first request, and not for ever."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, _ABORT: transport.abort}  # each scope has them
+        # each scope of this connection has it
+        self.app_state: dict[str, Any] = {**self.app_state, _ABORT: transport.abort}
         self._wait()
 
     def data_received(self, data: bytes) -> None:
