@@ -101,6 +101,7 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
         outbox, transports, pace, report, users=users, stop=stop, halt=halt, clock=clock
     )
     sender.place.gate = Gate(options.may_send, options.flush_interval, report, clock)
+    sender.place.sends = options.sends
     sender.place.on_taken = lambda: pacer.go_on_from(outbox.kept_rate() or {})
     flusher = Flusher(
         outbox,
