@@ -33,6 +33,17 @@ def test_drain_sends_all_and_says_what_is_left(commands: Commands, sandbox: Sand
     assert "0 sent" in commands("drain").output
 
 
+def test_drain_sends_where_programs_are_told_to_append_only(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    commands.env["SEGOPS_SENDS"] = "no"  # what they share
+    with closing_client(commands) as client:
+        client.track_many(numbered(3))
+        client.shutdown(0)
+    assert commands.json("drain")["waiting"] == 0
+    assert numbers(sandbox) == [0, 1, 2]
+
+
 def test_drain_sends_over_as_many_connections_as_it_is_told_to(
     commands: Commands, sandbox: Sandbox
 ) -> None:

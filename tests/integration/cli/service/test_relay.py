@@ -214,6 +214,23 @@ def test_it_serves_a_socket_that_was_handed_to_it(
     assert {*callers.accepted} == {*numbers(sandbox)}
 
 
+def test_callers_wait_while_it_is_started_anew_behind_a_socket_that_was_handed_to_it(
+    started: Callable[..., Any], sandbox: Sandbox, wait_until: Wait
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # as a service manager keeps it
+        command = ("-c", ACTIVATED, str(listener.fileno()), *RELAY)
+        with started(command, pass_fds=[listener.fileno()]) as (relay, _):
+            assert relay.stop() == 0
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        waiting = Callers(url, "sk_test")  # nobody answers yet
+        with started(command, pass_fds=[listener.fileno()]) as (relay, _):
+            wait_until(lambda: waiting.accepted)
+            waiting.end()
+            assert relay.stop() == 0
+    assert waiting.refused == []
+    assert {*waiting.accepted} == {*numbers(sandbox)}
+
+
 def test_a_descriptor_that_listens_for_nothing_is_refused_with_what_to_do(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     environ = {"SEGOPS_API_URL": "http://127.0.0.1:9", "SEGOPS_API_KEY": "sk_test"}
