@@ -66,6 +66,7 @@ def environ(sandbox: Sandbox, queue_path: Path, systemd: Systemd) -> dict[str, s
     }
 
 
+@pytest.mark.long
 def test_it_delivers_what_eight_processes_append_and_do_not_send(
     tmp_path: Path, sandbox: Sandbox, environ: dict[str, str], queue_path: Path, systemd: Systemd
 ) -> None:
