@@ -128,8 +128,7 @@ def relay(config_file: str | None, log_format: str, **given: Any) -> None:
         Reloading(read_again, read_again()),
         lambda url: say(f"SegOps relay on {url} - Ctrl-C stops it"),
     )
-    left = service.run()
-    say(f"{left.pending} wait", err=True)
+    service.run()
 
 
 def _chosen(given: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
