@@ -90,6 +90,33 @@ def test_it_delivers_what_eight_processes_append_and_do_not_send(
     assert events == ["start", "stop"]
 
 
+@pytest.mark.long
+def test_a_sigterm_while_others_append_loses_nothing(
+    tmp_path: Path,
+    sandbox: Sandbox,
+    environ: dict[str, str],
+    queue_path: Path,
+    systemd: Systemd,
+    wait_until: Wait,
+) -> None:
+    with ExitStack() as at_end:
+        workers = [
+            at_end.enter_context(beside(sandbox.url, queue_path, sends=False, flush_interval=0.05))
+            for _ in range(2)
+        ]
+        with service(tmp_path, RUN, environ) as sender:
+            systemd.wait_for_line("READY=1")
+            for number, each in enumerate(workers):
+                each.tell("track", number * 300, 300)
+            wait_until(lambda: numbers(sandbox))
+            assert sender.stop() in {0, 1}  # as more had come meanwhile, or not
+        for each in workers:
+            each.answer()
+        with service(tmp_path, RUN, environ) as sender:
+            wait_until(lambda: {*numbers(sandbox)} >= {*range(600)})
+            assert sender.stop() == 0
+
+
 def test_it_ends_with_status_1_where_something_is_left_and_makes_one_last_effort_before(
     tmp_path: Path,
     sandbox: Sandbox,
