@@ -57,6 +57,7 @@ class AsyncSegOpsClient(AsyncTracking, AsyncAdministration):
         user_context_for: Callable[[str], UserContext | None] | None = None,
         before_store: Callable[[Event], Event | None] | None = None,
         may_send: Callable[[], bool | float] | None = None,
+        sends: bool = True,
         batch: bool = True,
         batch_size: int = 20,
         catch_up_batch_size: int | None = None,

@@ -22,6 +22,7 @@ from segops_durable.api.verdicts import Answer, Meaning, Verdict
 from segops_durable.errors import SegOpsError
 from segops_durable.errors.redaction import know_url, scrubbed
 from segops_durable.system.hosts import is_loopback
+from segops_durable.system.pulse import LATE_SECONDS, Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from segops_durable.api.pacing import Turns
 
 _MAX_DETAIL = 300
+_STEPS = 10
+"""Of a request over a session that was handed in, each of which has the time."""
 _HEADERS = {
     "Content-Type": "application/json",
     "Accept": "application/json",
@@ -49,6 +52,7 @@ class Exchange:
         user_agent: The ``User-Agent`` header.
         session: The session to use; None makes one that is closed with this.
         turns: When its requests may be made; None for at once.
+        pulse: Told how long a request may take. Defaults to nobody.
 
     Attributes:
         is_wanted: Asked at the last instant before a request leaves whether it still may.
@@ -62,10 +66,14 @@ class Exchange:
         user_agent: str,
         session: requests.Session | None = None,
         turns: Turns | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         self._api_url = api_url
         self._timeout = timeout
         self._turns = turns
+        self._pulse = pulse or Pulse()
+        steps = 1 if session is None else _STEPS
+        self._longest = timeout * steps + LATE_SECONDS
         self._progress = RequestProgress()
         self._dialler = Dialler()
         self._host = urlsplit(api_url).netloc
@@ -102,7 +110,7 @@ class Exchange:
             return Verdict(Meaning.UNREACHABLE, detail=detail, is_unsent=True)
         self._progress.start(self.is_wanted, meanwhile)
         try:
-            with quiet():
+            with quiet(), self._pulse.silent_for(self._longest):
                 answer = self._way.post(self._api_url + path, body, headers or {}, auth)
             self._dialler.praise()
             if self._turns is not None:

@@ -6,6 +6,7 @@
 - `configuration` has the settings; `workspace` opens the outbox that they lead to, `standing` and
   `elsewhere` say how it and others stand, `draining` sends what waits, `diagnosis` is what
   `doctor` looks at.
+- `service` is what `run` and `relay` are while they live.
 - `output` prints, `prometheus` for a collector; `pairs` reads ``NAME=VALUE``. `demo` is the
   demonstration.
 """

@@ -75,7 +75,7 @@ def drained(
         errors: What went wrong, so far and in the end.
         is_shown: Whether a terminal has a bar of how it goes.
     """
-    with SegOpsClient.of(replace(options, shutdown_timeout=0.0)) as client:
+    with SegOpsClient.of(replace(options, sends=True, shutdown_timeout=0.0)) as client:
         return emptied(client, timeout, errors, is_shown=is_shown)
 
 

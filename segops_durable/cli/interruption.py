@@ -78,17 +78,18 @@ def _first(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _second(_number: int, _frame: FrameType | None) -> None:
-    _end()
+    end_at_once()
 
 
 def _unraisable(found: sys.UnraisableHookArgs) -> None:
     """A Ctrl-C in the middle of what cannot raise would be shown, and then be forgotten."""
     if isinstance(found.exc_value, KeyboardInterrupt):
-        _end()
+        end_at_once()
     sys.__unraisablehook__(found)
 
 
-def _end() -> NoReturn:
+def end_at_once() -> NoReturn:
+    """End this process, clearing up nothing: what is stored here outlives that."""
     if sys.__stderr__ is not None and sys.__stderr__.isatty():
         os.write(sys.__stderr__.fileno(), _SHOW_CURSOR)  # a progress bar has hidden it
     os._exit(INTERRUPTED)

@@ -8,7 +8,8 @@
 - `opening`: what the first client loads, so that importing the package need not.
 - `wiring`: where options become parts. `delivery` is those that send, told things together.
 - `forks`: what a fork does. `per_process` has a child make a delivery of its own.
-- `closing`: how a client ends. `loop_warning`: that it is used where nothing may wait.
+- `closing`: how a client ends. `watching`: what a service asks of one. `loop_warning`: that it is
+  used where nothing may wait.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from segops_durable.client.client import SegOpsClient
 from segops_durable.client.loop_warning import BlockedLoopWarning
 from segops_durable.client.options import MAX_BATCH_SIZE, Options, Overflow
 from segops_durable.client.tracking import CHUNK_ROWS, as_checkpoint
+from segops_durable.client.watching import hangs_for, options_of, outbox_of
 from segops_durable.system.on_demand import on_demand
 
 if TYPE_CHECKING:
@@ -59,11 +61,14 @@ __all__ = [
     "checked_path",
     "delivery_of",
     "environment_settings",
+    "hangs_for",
     "intake_of",
     "masked",
     "mistyped_variables",
     "open_outbox",
     "options_from_env",
+    "options_of",
+    "outbox_of",
     "settings_names",
     "users_of",
 ]

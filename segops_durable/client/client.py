@@ -52,6 +52,8 @@ class SegOpsClient(Tracking, Administration):
             stored, and None is not. Defaults to none.
         may_send: Asked before each round, and within a long one at each `flush_interval`, whether
             anything may be sent now. Defaults to None: always.
+        sends: Whether this client ever sends; False only appends, for a web server's workers
+            beside a sender that stands by itself. Defaults to True.
         batch: Collect events into batches; False sends after every call. Defaults to True.
         batch_size: Events in a request, 1 to 500. Defaults to 20.
         catch_up_batch_size: Events in a request where more than `batch_size` wait, 1 to 500, and
@@ -111,6 +113,7 @@ class SegOpsClient(Tracking, Administration):
         user_context_for: Callable[[str], UserContext | None] | None = None,
         before_store: Callable[[Event], Event | None] | None = None,
         may_send: Callable[[], bool | float] | None = None,
+        sends: bool = True,
         batch: bool = True,
         batch_size: int = 20,
         catch_up_batch_size: int | None = None,
@@ -180,7 +183,7 @@ class SegOpsClient(Tracking, Administration):
         self._options = replace(options, queue_path=path)
         self._clock = Clock()
         self._outbox, self._intake, self._delivery = opening.open_parts(options, path, self._clock)
-        self._closing = Closing(self._outbox, options.shutdown_timeout)
+        self._closing = Closing(self._outbox, options.shutdown_timeout, sends=options.sends)
         try:
             if options.queue_path is None:
                 opening.tell_of_leftovers(

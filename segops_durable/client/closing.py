@@ -36,18 +36,20 @@ class Closing:
     Args:
         outbox: Closed by this; what is stopped before it comes with `at_exit_too`.
         patience: Seconds for all of it, where a call does not say how many.
+        sends: Whether there is anything to wait for. Defaults to True.
 
     Attributes:
         has_begun: Whether calls are refused.
         result: Of the last effort; None until all is closed.
     """
 
-    def __init__(self, outbox: Outbox, patience: float) -> None:
+    def __init__(self, outbox: Outbox, patience: float, *, sends: bool = True) -> None:
         self.has_begun: bool = False
         self.result: FlushResult | None = None
         self._flushed: FlushResult | None = None
         self._outbox = outbox
         self._patience = patience
+        self._sends = sends
 
     def at_exit_too(self, delivery: PerProcessDelivery, shut_down: Callable[[], object]) -> None:
         """Have what was made closed; at a normal interpreter exit as well, by `shut_down`."""
@@ -89,7 +91,7 @@ class Closing:
         self._outbox.check_writable()
         self.has_begun = True
         try:
-            return self._delivery.current.flushing.flush(_left(deadline))
+            return self._delivery.current.flushing.flush(_left(deadline) if self._sends else 0.0)
         except SegOpsError:
             self._close(deadline)
             raise

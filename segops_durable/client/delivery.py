@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from segops_durable.api import Exchange, Handshake, Pacer, Transport, Watch
     from segops_durable.delivery import Flusher, Flushing, Reporter, Sender
     from segops_durable.errors import SegOpsError
+    from segops_durable.system.pulse import Pulse
 
 
 class Delivery:
@@ -24,6 +25,7 @@ class Delivery:
         flusher: The thread that has it run.
         flushing: Waits for its rounds.
         pacer: Gives requests their turns.
+        pulse: Of the thread that sends.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Delivery:
         flusher: Flusher,
         flushing: Flushing,
         pacer: Pacer,
+        pulse: Pulse,
     ) -> None:
         self._exchanges = exchanges
         self._transports = transports
@@ -46,6 +49,12 @@ class Delivery:
         self.flusher = flusher
         self.flushing = flushing
         self.pacer = pacer
+        self.pulse = pulse
+
+    @property
+    def hangs_for(self) -> float | None:
+        """Seconds for which the thread has been silent without a reason; None if there is none."""
+        return self.pulse.overdue if self.flusher.is_running else None
 
     # As `listener.Listener` has them
 

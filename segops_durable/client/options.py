@@ -77,6 +77,12 @@ class Options:
             False. A `flush`, the last effort at shutdown and a drain ask as well. Events are kept
             in any case. Called on the flusher's thread; it must return soon. Defaults to None:
             always.
+        sends: Whether this client ever sends; False only appends, for a web server's workers
+            beside a sender that stands by itself. It never takes the sender's place, also not at
+            shutdown, which does not wait; `flush` tells whoever sends, and waits for it. Where
+            nobody does `Stats.state` is `State.NO_SENDER`, and `flush` returns at once. The
+            commands that send (`run`, `relay`, `drain`) do so whatever this says. Defaults to
+            True.
         batch: Collect events into batches; False sends after every call. Defaults to True.
         batch_size: Events in a request, 1 to 500. Defaults to 20.
         catch_up_batch_size: Events in a request where more than `batch_size` wait, 1 to 500, and
@@ -162,6 +168,7 @@ class Options:
     may_send: Callable[[], bool | float] | None = field(
         default=None, metadata={"kind": PLAIN_CALLABLE}
     )
+    sends: bool = field(default=True, metadata={"kind": FLAG})
     batch: bool = field(default=True, metadata={"kind": FLAG})
     batch_size: int = field(default=20, metadata={"kind": number_of("events", 1, MAX_BATCH_SIZE)})
     catch_up_batch_size: int | None = field(

@@ -15,6 +15,7 @@ from segops_durable.delivery import Flusher, Flushing, Gate, Housekeeping, Pace,
 from segops_durable.identity import Users
 from segops_durable.intake import Intake
 from segops_durable.outbox import Caps, Outbox
+from segops_durable.system.pulse import Pulse, PulsingClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,12 +84,14 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
         users: Who is using the device; None under a secret key.
         clock: What all waits go by.
     """
+    pulse = Pulse(clock)
+    clock = PulsingClock(clock, pulse)
     stop = threading.Event()
     # of several connections one may be told to wait, and the others not be over
     halt = stop if options.max_in_flight == 1 else threading.Event()
     pace = _pace_of(options)
     pacer = _pacer_of(options, outbox, halt, clock)
-    exchanges = _exchanges_of(options, pacer, halt)
+    exchanges = _exchanges_of(options, pacer, halt, pulse)
     handshake = None if users is None else Handshake(exchanges[0], options.api_key, users, clock)
 
     def may_leave(batch: Batch) -> bool:
@@ -96,11 +99,12 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
         return outbox.sender_lock.is_held and outbox.batches.is_whole(batch)
 
     transports = [Transport(each, options.api_key, handshake, may_leave) for each in exchanges]
-    report = Reporter(options.on_error, clock)
+    report = Reporter(pulse.around(options.on_error), clock)
     sender = Sender(
         outbox, transports, pace, report, users=users, stop=stop, halt=halt, clock=clock
     )
-    sender.place.gate = Gate(options.may_send, options.flush_interval, report, clock)
+    sender.place.gate = Gate(pulse.around(options.may_send), options.flush_interval, report, clock)
+    sender.place.sends = options.sends
     sender.place.on_taken = lambda: pacer.go_on_from(outbox.kept_rate() or {})
     flusher = Flusher(
         outbox,
@@ -120,6 +124,7 @@ def delivery_of(options: Options, outbox: Outbox, users: Users | None, clock: Cl
         flusher=flusher,
         flushing=Flushing(outbox, sender, flusher, pace, pacer),
         pacer=pacer,
+        pulse=pulse,
     )
 
 
@@ -131,7 +136,9 @@ def _pacer_of(options: Options, outbox: Outbox, halt: threading.Event, clock: Cl
     return Pacer(rate, halt, clock, longest=longest, keep=outbox.keep_rate)
 
 
-def _exchanges_of(options: Options, pacer: Pacer, halt: threading.Event) -> list[Exchange]:
+def _exchanges_of(
+    options: Options, pacer: Pacer, halt: threading.Event, pulse: Pulse
+) -> list[Exchange]:
     """One for each connection; a minute has its requests, whichever they go over."""
     is_over = (lambda: False) if options.max_in_flight == 1 else halt.is_set
     return [
@@ -141,6 +148,7 @@ def _exchanges_of(options: Options, pacer: Pacer, halt: threading.Event) -> list
             user_agent=f"segops-durable/{__version__}",
             session=options.http_session,
             turns=Turns(pacer, is_over),
+            pulse=pulse,
         )
         for _ in range(options.max_in_flight)
     ]

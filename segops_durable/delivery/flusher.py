@@ -83,7 +83,7 @@ class Flusher:
         self._wishes: set[str] = set()  # for a round, since then: FULL, ROOM or OVER
         self._is_in_vain = False  # and no full batch was there to make it
         self._look_after_at = 0.0  # when the file is to be looked after again
-        self._knocking = Knocking(outbox, pace.flush_interval)
+        self._knocking = Knocking(outbox, pace.flush_interval, takes_over=sender.place.sends)
         sender.place.on_knock = self.hear
         self.requests: RoundRequests = RoundRequests()
         self.note: SenderNote = SenderNote(outbox, report, lambda: self.state, clock)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.05
 _TELLING_SECONDS = 0.25
+_WITHOUT_PLACE = {State.IDLE, State.STANDBY}
 
 
 class Flushing:
@@ -72,12 +73,15 @@ class Flushing:
     def state(self) -> State:
         """What the flusher is doing; a request that waits for its turn is limited."""
         state = self._flusher.state
+        if state in _WITHOUT_PLACE and not self._sender.place.sends:
+            return State.NO_SENDER if self._sender.place.is_deserted else State.STANDBY
         return State.RATE_LIMITED if state is State.SENDING and self._pacer.wait_left else state
 
     @property
     def _is_blocked(self) -> bool:
         """Whether another flush would change nothing now: also, where a request has no turn yet."""
-        return self._sender.is_blocked or self._pacer.wait_left > 0
+        is_waiting = self._sender.is_blocked or self._pacer.wait_left > 0
+        return is_waiting or self._sender.place.is_deserted
 
     def _left_of(self, before: Counts, after: Counts) -> int:
         """How many of those that waited before still do.
@@ -105,6 +109,8 @@ class Flushing:
     def _wait(self, request: int, before: Counts, timeout: float | None) -> None:
         """Wait until nothing up to a row waits, or the round that was asked for is over.
 
+        A process that only appends waits for nobody, where no process sends.
+
         Without a timeout our own rounds are waited for however much they send: each of their
         requests has a deadline, so they end. Another process's may not: one that is stopped
         (SIGSTOP, a debugger) keeps the sender's lock and sends nothing. Then patience runs out.
@@ -118,6 +124,8 @@ class Flushing:
                 if is_over or left <= 0 or not self._flusher.is_running:
                     return
                 if self._flusher.requests.is_answered(request):
+                    if self._sender.place.is_deserted:
+                        return
                     # another process sends: the round that finds the place free is to be waited
                     # for, but rounds in vain must not follow each other without a pause
                     Bell().wait(min(left, _POLL_SECONDS))

@@ -63,10 +63,13 @@ class Knocking:
     Args:
         outbox: Whose sender it is.
         interval: How long an event of this process waits for others at most, in seconds.
+        takes_over: Whether one that hears nothing loses its place: not where this process would
+            not take it. Defaults to True.
     """
 
-    def __init__(self, outbox: Outbox, interval: float) -> None:
+    def __init__(self, outbox: Outbox, interval: float, *, takes_over: bool = True) -> None:
         self._outbox = outbox
+        self._takes_over = takes_over
         self._interval = interval
         self._wanted: deque[str] = deque(maxlen=_MOST_WANTED)
         self._address = ""
@@ -137,6 +140,8 @@ class Knocking:
             return True
         address = self._address
         self._want_anew()
+        if not self._takes_over:
+            return True
         with suppress(OSError, StorageError, KeyError, TypeError, ValueError):
             pid = self._outbox.sender_lock.take_away(address)
             if pid is not None:

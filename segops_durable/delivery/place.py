@@ -33,6 +33,7 @@ class Place:
         on_knock: Called on that thread with what each knock says.
         on_taken: Called whenever it was taken.
         gate: Says whether anything may be sent at all.
+        sends: Whether this process ever takes it. Defaults to True.
     """
 
     def __init__(self, outbox: Outbox, interval: float, stop: threading.Event) -> None:
@@ -43,6 +44,7 @@ class Place:
         self.is_new: bool = True
         self.on_knock: Callable[[str], object] | None = None
         self.gate: Gate = Gate()
+        self.sends: bool = True
         self.on_taken: Callable[[], object] = lambda: None
 
     @property
@@ -65,6 +67,8 @@ class Place:
             StorageError: What is where the lock belongs is no file of ours.
             OSError: It cannot be opened.
         """
+        if not self.sends:
+            return False
         was_kept = self.is_kept
         self.is_new = self.is_new or not was_kept
         self._was_taken = self._lock.try_acquire()
@@ -79,6 +83,11 @@ class Place:
                 ear.end()
                 ear.close()
         return self._was_taken
+
+    @property
+    def is_deserted(self) -> bool:
+        """Whether no process sends, this one never."""
+        return not self.sends and not self._lock.is_taken
 
     def give_up(self) -> None:
         """Let another process have it. Safe to call when this one has not."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from segops_durable.errors import SegOpsError
 
+_NOBODY = "No process sends what waits on this disk: start one, as segops-durable run is"
+
 
 class State(str, Enum):
     """What the flusher is doing."""
@@ -26,6 +28,7 @@ class State(str, Enum):
     UNAUTHORISED = "unauthorised"  # a key, a session or the address is not accepted
     NOT_SEGOPS = "not_segops"  # something else answers: a captive portal, a proxy
     STANDBY = "standby"  # another process sends for this outbox
+    NO_SENDER = "no_sender"  # this client only appends (`sends=False`), and nobody sends
     CLOSED = "closed"  # shut down
 
 
@@ -38,8 +41,8 @@ class FlushResult:
         pending: Events queued before the call that still wait on disk.
         dead: Events that went to the dead letters during the call.
         blocked: Whether sending waits for something that another flush cannot change: a
-            rate limit, a request's turn, `may_send`, a key, an address, or a session for the
-            events' user.
+            rate limit, a request's turn, `may_send`, a key, an address, a session for the
+            events' user, or a process that sends.
         lost: Events that were found during the call to be lost to a damaged disk, or that
             gave way to new ones. Defaults to 0.
         state: What the sender was doing when the call ended, and so why something waits.
@@ -64,7 +67,10 @@ class FlushResult:
             PendingEventsError: Events wait, or were refused or lost.
         """
         if not self.ok:
-            raise PendingEventsError(pending=self.pending, dead=self.dead, lost=self.lost)
+            hint = _NOBODY if self.state is State.NO_SENDER else None
+            raise PendingEventsError(
+                pending=self.pending, dead=self.dead, lost=self.lost, hint=hint
+            )
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,11 @@ class PendingEventsError(SegOpsError):
         lost: How many were found to be lost to a damaged disk, or gave way to new ones.
     """
 
-    def __init__(self, *, pending: int, dead: int, lost: int = 0) -> None:
+    def __init__(self, *, pending: int, dead: int, lost: int = 0, hint: str | None = None) -> None:
         super().__init__(
             f"{pending} events still wait and {dead} were refused"
             + (f"; {lost} are lost" if lost else ""),
-            hint="Waiting events stay on disk and are sent when SegOps can be reached",
+            hint=hint or "Waiting events stay on disk and are sent when SegOps can be reached",
         )
         self.pending = pending
         self.dead = dead

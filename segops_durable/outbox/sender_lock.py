@@ -51,6 +51,19 @@ class SenderLock:
         lock = self._lock
         return lock is not None and not lock.is_lost and lock.is_named
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether any process has the lock. It is tried only where none is found to hear."""
+        with self._guard.turn:
+            if self._lock is not None:
+                return True
+            found = self.knock()
+            try:
+                return (found is not None and found[1].is_there) or self._is_taken()
+            finally:
+                if found is not None:
+                    found[1].close()
+
     def try_acquire(self) -> bool:
         """Take the lock, or keep it; say whether this process has it.
 

@@ -98,7 +98,8 @@ class Callers:
         kind, separator, rest = key.strip().partition("_")
         if scheme.lower() != "apikey" or kind not in _KINDS or not (separator and rest):
             raise detail(401, "Invalid API key.", {"WWW-Authenticate": "ApiKey"})
-        is_own = hmac.compare_digest(key.strip().encode(errors="replace"), own.encode())
+        given = key.strip().encode(errors="replace")
+        is_own = any(hmac.compare_digest(given, each.encode()) for each in self._client.keys)
         # of another kind than the relay's it can be no own one; what it is told is why
         if kind == own[:2] and not is_own and not is_trusted:
             raise detail(401, "Invalid API key: it is not that of this relay.")

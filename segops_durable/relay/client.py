@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, cast
 
 from segops_durable.aio import AsyncSegOpsClient, closed_error
 from segops_durable.api import Verdict
 from segops_durable.delivery import State
+from segops_durable.errors import QueueFullError, StorageError
 from segops_durable.identity import NO_IDENTITY
 from segops_durable.outbox import Entry, Receipts
 from segops_durable.relay.together import Together
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from segops_durable.system.clock import Moment
 
 _NOT_NOW = {State.RATE_LIMITED, State.GATED}
+FORMER_KEY_SECONDS = 86_400.0
+"""How long callers may go on with the key that was replaced, so that none is refused meanwhile."""
+_TROUBLE_SECONDS = 60.0
 
 
 class _Received:
@@ -45,6 +50,8 @@ class RelayClient(AsyncSegOpsClient):
     def _begin(self, options: Options) -> None:
         super()._begin(options)
         self._receipts = Receipts()
+        self._former: tuple[str, float] = ("", 0.0)
+        self._trouble: tuple[str, float] = ("", 0.0)
         self._within: InnerClient | None = None
         self._together = Together(self._store_at_once, self._store_elsewhere)
 
@@ -60,9 +67,29 @@ class RelayClient(AsyncSegOpsClient):
         return self._options if within is None else within._options  # noqa: SLF001 - of its own
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """What secret keys callers may have: the one that is sent with, and the one before."""
+        former, until = self._former
+        own = self.options.api_key
+        return (own, former) if former and time.monotonic() < until else (own,)
+
+    @property
+    def trouble(self) -> str | None:
+        """What kept the last events from being stored, a moment ago; None if they were."""
+        words, until = self._trouble
+        return words if words and time.monotonic() < until else None
+
+    async def set_api_key(self, api_key: str) -> None:
+        """Send with another key; callers may go on with the one before, for a day."""
+        own = self.options.api_key
+        if api_key != own:
+            self._former = (own, time.monotonic() + FORMER_KEY_SECONDS)
+        await super().set_api_key(api_key)
+
+    @property
     def path(self) -> Path:
         """The outbox file, once it is opened."""
-        return self._opened._outbox.path  # noqa: SLF001 - of its own within
+        return self.inner._outbox.path  # noqa: SLF001 - of its own within
 
     async def accept(
         self, events: Encoded, identity: str = NO_IDENTITY, receipt: Receipt | None = None
@@ -83,12 +110,18 @@ class RelayClient(AsyncSegOpsClient):
             ClosedError: The client is shut down.
         """
         also = None if receipt is None else self._receipts.noting(receipt)
-        await self._together.add(Entry(events.encoded, identity, events.moments, None, also=also))
+        entry = Entry(events.encoded, identity, events.moments, None, also=also)
+        try:
+            await self._together.add(entry)
+        except (StorageError, QueueFullError) as error:
+            self._trouble = (str(error), time.monotonic() + _TROUBLE_SECONDS)
+            raise
+        self._trouble = ("", 0.0)
 
     def _store_at_once(self, entries: Sequence[Entry]) -> Sequence[SegOpsError | None]:
         if self._is_closed:
             raise closed_error()
-        return self._opened.store_together(entries)
+        return self.inner.store_together(entries)
 
     async def _store_elsewhere(self, entry: Entry) -> None:
         loop, _ = await self._open()
@@ -96,7 +129,7 @@ class RelayClient(AsyncSegOpsClient):
 
     def moment(self) -> Moment:
         """Now, for events that do not say when they occurred."""
-        return self._opened._clock.moment()  # noqa: SLF001 - of its own within
+        return self.inner._clock.moment()  # noqa: SLF001 - of its own within
 
     def adopt(self, identity: str, answer: Answer) -> float | None:
         """Have the sender use the token of an answer, if it is one for that identity.
@@ -114,11 +147,11 @@ class RelayClient(AsyncSegOpsClient):
         return self._delivery.flushing.state not in _NOT_NOW
 
     @property
-    def _opened(self) -> InnerClient:
+    def inner(self) -> InnerClient:
         """The client within: it is started before anything is served."""
         assert self._within is not None  # noqa: S101 - as it says
         return self._within
 
     @property
     def _delivery(self) -> Delivery:
-        return self._opened._delivery.current  # noqa: SLF001 - of its own within
+        return self.inner._delivery.current  # noqa: SLF001 - of its own within

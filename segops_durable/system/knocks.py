@@ -155,6 +155,16 @@ class Knock(_Bound):
         self.unsaid.discard(said)
         return True
 
+    @property
+    def is_there(self) -> bool:
+        """Whether somebody is known to be there, who may be deaf: without a knock."""
+        if not self._is_ours or self._socket.family != getattr(socket, "AF_UNIX", None):
+            return False  # a port tells nothing
+        with suppress(OSError):
+            self._socket.connect(self._to)
+            return True
+        return False
+
     def is_heard(self) -> bool:
         """Whether one of the knocks was heard."""
         while self._is_ours:

@@ -32,6 +32,7 @@ EXTRAS_OF = {
     "segops_durable/aio": {"trio"},
     "segops_durable/events": {"fast"},
     "segops_durable/cli": {"cli"},
+    "segops_durable/cli/service/pages.py": {"relay"},
     "segops_durable/contrib/django": {"django"},
     "segops_durable/sandbox": {"cli", "sandbox"},
     "segops_durable/intake/sources": {"etl"},

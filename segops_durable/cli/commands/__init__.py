@@ -14,6 +14,7 @@ from segops_durable.cli.commands.explain import explain
 from segops_durable.cli.commands.import_ import import_
 from segops_durable.cli.commands.peek import peek
 from segops_durable.cli.commands.relay import relay
+from segops_durable.cli.commands.run_ import run_alone
 from segops_durable.cli.commands.sandbox import sandbox
 from segops_durable.cli.commands.sign import sign
 from segops_durable.cli.commands.status import status
@@ -36,6 +37,7 @@ for _command in (
     doctor,
     config,
     sign,
+    run_alone,
     relay,
     sandbox,
     demo,

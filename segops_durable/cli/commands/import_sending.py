@@ -87,5 +87,5 @@ def sending(configuration: Configuration, chosen: Mapping[str, Any]) -> Iterator
         "on_error": errors.append,  # what still waits in the end is told of
     }
     options = configuration.options_of_outbox(**{**usual, **chosen})
-    with SegOpsClient.of(replace(options, shutdown_timeout=0.0)) as client:
+    with SegOpsClient.of(replace(options, sends=True, shutdown_timeout=0.0)) as client:
         yield Sending(client, errors)

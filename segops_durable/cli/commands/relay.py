@@ -10,6 +10,9 @@ import click
 from segops_durable.cli.command import RELAY_EXTRA
 from segops_durable.cli.configuration import Configuration, configured
 from segops_durable.cli.output import say
+from segops_durable.cli.service.logs import set_up, writes_log
+from segops_durable.cli.service.manager import Manager
+from segops_durable.cli.service.reloading import Reloading, Settings
 from segops_durable.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -89,14 +92,16 @@ def _listening(command: _F) -> _F:
 
 @click.command()
 @_listening
+@writes_log
 @configured
-def relay(config_file: str | None, **given: Any) -> None:
+def relay(config_file: str | None, log_format: str, **given: Any) -> None:
     """Take the events of every SDK on this machine, and send them.
 
     Set their api_url to the URL that it prints. They are answered once their events are on the
     disk. SIGTERM and Ctrl-C end it: requests that it has are answered, and one last effort to send
-    is made. Each option has a variable, as SEGOPS_RELAY_LISTEN, and a name in the table [relay] of
-    the TOML file, as listen.
+    is made. SIGHUP has it read the settings again: a new key is used at once, and callers may go on
+    with the one before for a day. /health and /metrics say how it is. Each option has a variable,
+    as SEGOPS_RELAY_LISTEN, and a name in the table [relay] of the TOML file, as listen.
 
     \b
     Example:
@@ -108,18 +113,28 @@ def relay(config_file: str | None, **given: Any) -> None:
         from segops_durable.relay import Relay, RelaySettings  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError:
         raise click.ClickException(RELAY_EXTRA) from None
+    from segops_durable.cli.service.relaying import RelayService  # noqa: PLC0415 - likewise
+
+    set_up(log_format)
     own = {name: given.pop(name) for name in _OPTIONS}
-    configuration = Configuration(given, config_file)
-    settings = RelaySettings(**_chosen(own, configuration.relay))
-    found = Relay(configuration.options_of_outbox(), settings)
+
+    def read() -> tuple[Configuration, RelaySettings]:
+        configuration = Configuration(given, config_file)
+        return configuration, RelaySettings(**_chosen(own, configuration.relay))
+
+    def read_again() -> Settings:
+        configuration, settings = read()
+        return Settings(configuration.options(sends=True), vars(settings))
+
+    configuration, settings = read()
+    found = Relay(configuration.options_of_outbox(sends=True), settings)
 
     def tell(url: str) -> None:
         say(f"SegOps relay on {url} - Ctrl-C stops it")
         if settings.socket is None:
             say(f"Its page: {found.page_address(url)}")
 
-    left = found.run(tell)
-    say(f"{left.pending} wait", err=True)
+    RelayService(found, Manager(), Reloading(read_again, read_again()), tell).run()
 
 
 def _chosen(given: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:

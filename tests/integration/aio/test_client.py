@@ -80,6 +80,22 @@ def test_what_is_tracked_arrives_once_in_order(
     assert numbers(sandbox) == list(range(46))
 
 
+def test_one_that_only_appends_leaves_it_to_another_to_send(
+    run: Run, make_async: Make, sandbox: Sandbox
+) -> None:
+    async def main() -> None:
+        async with make_async(sends=False) as client:
+            await track(client, 0)
+            result = await client.flush(60)
+            assert (result.pending, result.state) == (1, "no_sender")
+        assert numbers(sandbox) == []
+        async with make_async() as client:
+            assert (await client.flush(60)).ok
+
+    run(main)
+    assert numbers(sandbox) == [0]
+
+
 def test_all_that_the_other_client_offers_is_offered_with_the_same_arguments() -> None:
     theirs = {name for name in dir(SegOpsClient) if not name.startswith("_")}
     ours = {name for name in dir(AsyncSegOpsClient) if not name.startswith("_")}

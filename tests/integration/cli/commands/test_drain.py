@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.commands import Commands, closing_client
+from support.commands import Commands, closing_client, fill
 from support.events import become_the_sender, numbered, numbers
 
 if TYPE_CHECKING:
@@ -31,6 +31,15 @@ def test_drain_sends_all_and_says_what_is_left(commands: Commands, sandbox: Sand
     assert sorted(numbers(sandbox)) == list(range(1200))
     assert len(sandbox.requests()) == 3
     assert "0 sent" in commands("drain").output
+
+
+def test_drain_sends_where_programs_are_told_to_append_only(
+    commands: Commands, sandbox: Sandbox
+) -> None:
+    commands.env["SEGOPS_SENDS"] = "no"  # what they share
+    fill(commands, sandbox, 3)
+    assert commands.json("drain")["sent"] == 3
+    assert numbers(sandbox) == [0, 1, 2]
 
 
 def test_drain_sends_over_as_many_connections_as_it_is_told_to(

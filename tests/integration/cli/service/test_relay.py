@@ -1,0 +1,295 @@
+"""A relay as a service: its signals, its manager, its sockets, its health."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sqlite3
+import threading
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from support.events import numbers
+from support.relays import event
+from support.systemd import Service, Systemd, service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from segops_durable.sandbox import Sandbox
+
+    Wait = Callable[[Callable[[], object]], None]
+
+RELAY = ("-m", "segops_durable", "relay", "--listen", "127.0.0.1:0", "--log-format", "json")
+BATCH = "/api/ingestion/track/batch/"
+
+ACTIVATED = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ["LISTEN_FDS"], os.environ["LISTEN_PID"] = "1", str(os.getpid())
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+HANGS = """
+import os, sys
+from segops_durable.cli.start import main
+from segops_durable.delivery.gate import Gate
+from segops_durable.system import pulse
+
+def ask(self):
+    if os.path.exists(os.environ["HANG"]):
+        sys.stdin.readline()
+    return True
+
+pulse.WORK_SECONDS = 1.0
+Gate.ask = ask
+main()
+"""
+
+
+class Callers:
+    """Threads that post to a relay, and know what was answered with 202, and with what else.
+
+    Args:
+        url: Of the relay.
+        keys: Of each caller, one.
+    """
+
+    def __init__(self, url: str, *keys: str) -> None:
+        self.accepted: list[int] = []
+        self.refused: list[int] = []
+        self._over = threading.Event()
+        self._url = url
+        self._threads = [
+            threading.Thread(target=self._post, args=(number, key))
+            for number, key in enumerate(keys)
+        ]
+        for each in self._threads:
+            each.start()
+
+    def _post(self, number: int, key: str) -> None:
+        next_one = number * 1_000_000
+        with requests.Session() as session:
+            session.headers["Authorization"] = f"ApiKey {key}"
+            while not self._over.is_set():
+                numbers = [next_one, next_one + 1]
+                next_one += 2
+                try:
+                    body = {"events": [event(each) for each in numbers]}
+                    answer = session.post(self._url + BATCH, json=body, timeout=60)
+                except requests.ConnectionError:
+                    return  # it is gone
+                if answer.status_code == 202:
+                    self.accepted += numbers
+                else:
+                    self.refused.append(answer.status_code)
+
+    def end(self) -> None:
+        self._over.set()
+        for each in self._threads:
+            each.join(60)
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    manager = Systemd(str(tmp_path / "notify"))
+    yield manager
+    manager.close()
+
+
+@pytest.fixture
+def started(
+    tmp_path: Path, sandbox: Sandbox, queue_path: Path, systemd: Systemd
+) -> Callable[..., Any]:
+    """Starts a relay; gives it and its URL once it is ready."""
+
+    @contextmanager
+    def start(
+        command: tuple[str, ...] = RELAY, more: dict[str, str] | None = None, **options: Any
+    ) -> Iterator[tuple[Service, str]]:
+        environ = {
+            "SEGOPS_API_URL": sandbox.url,
+            "SEGOPS_API_KEY": "sk_test",
+            "SEGOPS_QUEUE_PATH": str(queue_path),
+            "SEGOPS_FLUSH_INTERVAL": "0.05",
+            "NOTIFY_SOCKET": systemd.address,
+            **(more or {}),
+        }
+        with service(tmp_path, command, environ, **options) as relay:
+            line = relay.line()
+            assert "SegOps relay on " in line, relay.log
+            systemd.wait_for_line("READY=1")
+            yield relay, line.split("SegOps relay on ")[1].split(" ")[0]
+
+    return start
+
+
+def stored(queue_path: Path) -> list[int]:
+    """The numbers of the events that are on the disk."""
+    with closing(sqlite3.connect(queue_path)) as connection:
+        rows = connection.execute("SELECT data FROM queue_outbox")
+        return [json.loads(bytes(row[0]))["payload"]["n"] for row in rows]
+
+
+def test_a_sigterm_under_load_leaves_each_202_on_the_disk_or_with_segops(
+    started: Callable[..., Any],
+    sandbox: Sandbox,
+    queue_path: Path,
+    systemd: Systemd,
+    wait_until: Wait,
+) -> None:
+    sandbox.stop()  # so that what was answered has to be on the disk
+    with started(more={"SEGOPS_SHUTDOWN_TIMEOUT": "1"}) as (relay, url):
+        callers = Callers(url, *["sk_test"] * 4)
+        wait_until(lambda: len(callers.accepted) > 100)
+        assert relay.stop() == 0  # it has a minute, which is many times its bound
+        callers.end()
+    systemd.wait_for_line("STOPPING=1")
+    assert {503} >= {*callers.refused}
+    assert {*callers.accepted} <= {*stored(queue_path)}
+    events = [json.loads(line)["event"] for line in relay.log.splitlines()]
+    assert events[0] == "start"
+    assert [each for each in events if each in {"stopping", "stop"}] == ["stopping", "stop"]
+    assert len(events) < 10  # and not one a request
+    sandbox.start()
+
+
+def test_a_sighup_with_a_new_key_under_load_loses_and_refuses_no_request(
+    started: Callable[..., Any],
+    tmp_path: Path,
+    sandbox: Sandbox,
+    systemd: Systemd,
+    wait_until: Wait,
+) -> None:
+    settings = tmp_path / "segops.toml"
+    settings.write_text('api_key = "sk_test"\n')
+    flags = (*RELAY, "--config", str(settings))
+
+    def rotate(relay: Service, api_key: str) -> None:
+        settings.write_text(f'api_key = "{api_key}"\n')
+        relay.signal(signal.SIGHUP)
+        systemd.wait_for(lambda said: said.startswith("RELOADING=1\nMONOTONIC_USEC="))
+        systemd.wait_for_line("READY=1")
+
+    with started(flags, {"SEGOPS_API_KEY": ""}) as (relay, url):
+        callers = Callers(url, *["sk_test"] * 4)  # who know nothing of it
+        wait_until(lambda: len(callers.accepted) > 50)
+        rotate(relay, "sk_new")
+        sandbox.configure(revoked_keys=["sk_test"])
+        before = len(callers.accepted)
+        wait_until(lambda: len(callers.accepted) > before + 50)
+        callers.end()
+        newer = Callers(url, "sk_new", "sk_test")
+        wait_until(lambda: len(newer.accepted) > 50)
+        newer.end()
+        assert callers.refused == newer.refused == []
+        wait_until(lambda: {*callers.accepted, *newer.accepted} <= {*numbers(sandbox)})
+        rotate(relay, "sk_newer")
+        older = Callers(url, "sk_test")
+        wait_until(lambda: older.refused)
+        older.end()
+        assert {*older.refused} == {401}  # one key before is taken, and no older one
+        assert relay.stop() == 0
+    assert '"key_changed": true' in relay.log
+
+
+def test_it_serves_a_socket_that_was_handed_to_it(
+    started: Callable[..., Any], sandbox: Sandbox, wait_until: Wait
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number = listener.fileno()
+        command = ("-c", ACTIVATED, str(number), *RELAY)
+        with started(command, pass_fds=[number]) as (relay, url):
+            assert url == f"http://127.0.0.1:{listener.getsockname()[1]}"
+            listener.close()  # what is left is the relay's
+            callers = Callers(url, "sk_test")
+            wait_until(lambda: len(callers.accepted) > 10)
+            callers.end()
+            assert relay.stop() == 0
+    assert {*callers.accepted} == {*numbers(sandbox)}
+
+
+def test_callers_wait_while_it_is_started_anew_behind_a_socket_that_was_handed_to_it(
+    started: Callable[..., Any], sandbox: Sandbox, wait_until: Wait
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # as a service manager keeps it
+        command = ("-c", ACTIVATED, str(listener.fileno()), *RELAY)
+        with started(command, pass_fds=[listener.fileno()]) as (relay, _):
+            assert relay.stop() == 0
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        waiting = Callers(url, "sk_test")  # nobody answers yet
+        with started(command, pass_fds=[listener.fileno()]) as (relay, _):
+            wait_until(lambda: waiting.accepted)
+            waiting.end()
+            assert relay.stop() == 0
+    assert waiting.refused == []
+    assert {*waiting.accepted} == {*numbers(sandbox)}
+
+
+def test_a_descriptor_that_listens_for_nothing_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    environ = {"SEGOPS_API_URL": "http://127.0.0.1:9", "SEGOPS_API_KEY": "sk_test"}
+    command = ("-c", ACTIVATED, str(theirs.fileno()), *RELAY)
+    with ours, theirs, service(tmp_path, command, environ, pass_fds=[theirs.fileno()]) as relay:
+        assert relay.process.wait(60) == 2
+    assert "The unit is to have ListenStream=" in relay.log
+
+
+def test_its_health_and_its_watchdog_fail_while_its_sender_hangs_and_recover(
+    started: Callable[..., Any], tmp_path: Path, systemd: Systemd, wait_until: Wait
+) -> None:
+    hang = tmp_path / "hang"
+    more = {"WATCHDOG_USEC": "100000", "HANG": str(hang)}
+    with started(("-c", HANGS, *RELAY[2:]), more) as (relay, url):
+        assert relay.process.stdin is not None
+
+        def health() -> requests.Response:
+            return requests.get(url + "/health", timeout=60)
+
+        systemd.wait_for_line("WATCHDOG=1")
+        wait_until(lambda: health().status_code == 200)
+        hang.touch()
+        wait_until(lambda: health().status_code == 503)
+        assert "The sender hangs" in health().json()["reason"]
+        for _ in range(3):
+            systemd.wait_for(lambda said: "The sender hangs" in said)
+        first = next(at for at, said in enumerate(systemd.heard) if "hangs" in said)
+        assert "WATCHDOG=1" not in systemd.heard[first:]
+        hang.unlink()
+        relay.process.stdin.write("go on\n")
+        relay.process.stdin.flush()
+        systemd.wait_for_line("WATCHDOG=1")
+        wait_until(lambda: health().status_code == 200)
+
+
+def test_its_pages_say_how_it_is(started: Callable[..., Any], sandbox: Sandbox) -> None:
+    sandbox.stop()
+    with started(more={"SEGOPS_MAX_QUEUE_EVENTS": "2", "SEGOPS_SHUTDOWN_TIMEOUT": "0"}) as (_, url):
+        answer = requests.get(url + "/health", timeout=60)
+        assert answer.status_code == 200
+        assert answer.json()["status"] == "ok"
+        posted = [
+            requests.post(
+                url + BATCH,
+                json={"events": [event(1), event(2)]},
+                headers={"Authorization": "ApiKey sk_test"},
+                timeout=60,
+            ).status_code
+            for _ in range(2)
+        ]
+        assert posted == [202, 503]
+        answer = requests.get(url + "/health", timeout=60)
+        assert answer.status_code == 503
+        assert "full" in answer.json()["reason"]
+        assert answer.json()["waiting"] == 2
+        metrics = requests.get(url + "/metrics", timeout=60)
+        assert metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        assert "segops_outbox_waiting_events{" in metrics.text
+        foreign = requests.get(url + "/metrics", headers={"Host": "evil.example"}, timeout=60)
+        assert foreign.status_code == 421
+    sandbox.start()
