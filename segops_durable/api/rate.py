@@ -69,6 +69,10 @@ LONGEST_SPREAD = 0.1
 """Of the time between two turns: so much longer it may be, or a fleet would keep in step."""
 
 _MINUTE = 60.0
+_WINDOW_WAIT = 5.0
+"""Seconds: who is told to wait so long was refused by a window, and is awaited with all others at
+its end, however much later each of them was refused."""
+
 _LONG_WAIT = 20.0
 """Seconds: who is told to wait so long has met a window that is used up, and no bucket."""
 
@@ -183,6 +187,7 @@ class Rate:
         if rate is None:
             self._learned = max(self._through.since(now - _MINUTE) / 2, FIRST_RATE)
             self._search = _Search()
+            self._drawn = ANYWHERE if wait >= _WINDOW_WAIT else self._drawn
         elif self._search is None:
             self._plateau = rate - 1.0
             least = max(LEAST, min(rate, LEAST_FOUND, _MINUTE / self._longest_wait(now)))

@@ -19,7 +19,7 @@ from segops_durable.outbox.records.seals import is_sealed, put
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from segops_durable.outbox.records.rows import Checkpoint
@@ -32,8 +32,10 @@ _GET = f"{_ALL} WHERE name = ?"
 
 Version: TypeAlias = "tuple[ref[Connection], int]"
 
-_looked_through: WeakKeyDictionary[sqlite3.Connection, int] = WeakKeyDictionary()
-"""Connections that have found all records sound, and the state of the file of others then."""
+_looked_through: WeakKeyDictionary[sqlite3.Connection, tuple[int, set[tuple[Any, ...]]]] = (
+    WeakKeyDictionary()
+)
+"""Connections that have found all records sound: the file's state then, as of others; and those."""
 
 
 def setting(checkpoint: Checkpoint, path: Path) -> Callable[[sqlite3.Connection], object]:
@@ -107,18 +109,36 @@ class Checkpoints:
         check_job(name)
         return self._store.look(lambda connection: _position(connection, name, self._store.path))
 
-    def positions(self, prefix: str) -> dict[str, Any]:
+    def positions(
+        self,
+        prefix: str,
+        before: Mapping[str, Any] | None = None,
+        seen: dict[str, Sequence[Any]] | None = None,
+    ) -> dict[str, Any]:
         """All positions whose names begin so, by name.
+
+        Args:
+            prefix: What they begin with.
+            before: What an earlier call has found. Defaults to nothing.
+            seen: The records that it was found in, by name, which are kept here for the next
+                call: one that is as it was is not read again. Defaults to none.
 
         Raises:
             DamagedCheckpointError: One is not what was written, whatever it was called.
         """
-        found = {}
+        found: dict[str, Any] = {}
+        known = before or {}
         for record in self._store.read(_ALL):
+            name = record[0]
+            if seen is not None and name in known and seen.get(name) == record:
+                found[name] = known[name]
+                continue
             if not is_sealed("checkpoints", record):
-                raise _damaged(shown(record[0]), self._store.path)
-            if record[0].startswith(prefix):
-                found[record[0]] = json.loads(record[1])
+                raise _damaged(shown(name), self._store.path)
+            if name.startswith(prefix):
+                found[name] = json.loads(record[1])
+                if seen is not None:
+                    seen[name] = record
         return found
 
     def version(self) -> Version:
@@ -155,12 +175,13 @@ def _elsewhere(connection: sqlite3.Connection, name: str, path: Path) -> tuple[A
     To take the job for a new one would store all of its events once more.
     """
     changes = _changes(connection)
-    if _looked_through.get(connection) == changes:  # of ten thousand files each asks
+    before, sound = _looked_through.get(connection, (None, set()))
+    if before == changes:  # of ten thousand files each asks
         return None
     records: list[tuple[Any, ...]] = connection.execute(_ALL).fetchall()
-    if not all(is_sealed("checkpoints", record) for record in records):
+    if not all(record in sound or is_sealed("checkpoints", record) for record in records):
         raise _damaged(name, path)
-    _looked_through[connection] = changes
+    _looked_through[connection] = changes, {*records}
     return next((record for record in records if record[0] == name), None)
 
 

@@ -100,9 +100,10 @@ class Device:
         self._delivery = delivery_of(options, self._outbox, None, clock)
         self._delivery.sender.place.on_knock = None  # no thread is to hear who never knocks
         self._intake = intake_of(options, self._outbox, None, clock)
-        clock.boot = BOOT if scenario.has_power else BOOT_BEFORE
+        if not scenario.has_power:
+            clock.boot, clock.behind = BOOT_BEFORE, 1.0
         self.left: int = self._store(number)
-        clock.boot = BOOT
+        clock.boot, clock.behind = BOOT, 0.0
         self.turn: Turn = loop.begin(number, self._live, scenario.begins_at(chance))
 
     def _store(self, number: int) -> int:

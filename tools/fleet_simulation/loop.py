@@ -100,6 +100,7 @@ class MovedClock(Clock):
 
     Attributes:
         boot: Which boot it is.
+        behind: Seconds that the time of day is behind; of what was before that boot.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class MovedClock(Clock):
         self._draws = draws
         self._before_wait = before_wait
         self.boot: int = BOOT
+        self.behind: float = 0.0
 
     def monotonic(self) -> float:
         """Seconds since all began."""
@@ -121,7 +123,7 @@ class MovedClock(Clock):
 
     def time(self) -> float:
         """Unix time."""
-        return EPOCH + self._loop.now
+        return EPOCH + self._loop.now - self.behind
 
     def moment(self) -> Moment:
         """Now."""

@@ -7,6 +7,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from segops_durable.outbox import Outbox
 
 PREFIX = "import:"
@@ -25,6 +27,7 @@ class Known:
         self._checkpoints = outbox.checkpoints
         self._version: object = None
         self._positions: dict[str, Any] = {}
+        self._records: dict[str, Sequence[Any]] = {}
         self._files: dict[str, None] = {}
         self._by_path: defaultdict[str, dict[str, None]] = defaultdict(dict)
 
@@ -56,11 +59,11 @@ class Known:
         return {name: self._positions[name] for name in names if name in self._positions}
 
     def _renew(self) -> None:
-        """Read all again, if somebody else has written."""
+        """Read what has changed, if somebody else has written."""
         version = self._checkpoints.version()
         if version == self._version:
             return
-        self._positions = self._checkpoints.positions(PREFIX)
+        self._positions = self._checkpoints.positions(PREFIX, self._positions, self._records)
         self._version = version
         self._files.clear()
         self._by_path.clear()

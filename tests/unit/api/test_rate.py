@@ -161,6 +161,17 @@ def test_a_bucket_that_refuses_what_was_doubled_ends_the_search_at_once() -> Non
     assert rate.per_minute == SHARE_USED * 5
 
 
+def test_whom_a_window_has_refused_do_not_come_together_at_its_end() -> None:
+    turns = []
+    for seed in range(100):
+        rate = Rate(None, draw=random.Random(seed).uniform)
+        rate.refuse(50.0, 50.0, 10.0)
+        turns.append(rate.turn(60.0))
+    spacing = MINUTE / FIRST_RATE
+    assert 60.0 <= min(turns) < 60.0 + spacing / 4
+    assert 60.0 + spacing * 3 / 4 < max(turns) <= 60.0 + spacing
+
+
 def test_one_for_which_there_was_no_room_asks_again_every_two_minutes() -> None:
     rate = Rate(None)
     rate.refuse(0.0, 0.0, 60.0)

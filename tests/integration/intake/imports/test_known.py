@@ -45,6 +45,28 @@ def test_a_file_of_many_does_not_read_the_places_of_all_others(
     assert len(looked_at) < 8 * PARTS
 
 
+def test_of_what_others_write_meanwhile_only_what_has_changed_is_read(
+    client: SegOpsClient,
+    make_client: Callable[..., SegOpsClient],
+    spool: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at = []
+
+    def counted(table: str, record: Any) -> bool:
+        looked_at.append(table)
+        return is_sealed(table, record)
+
+    monkeypatch.setattr("segops_durable.outbox.checkpoints.is_sealed", counted)
+    importer = client.importer()
+    other = make_client(max_retries=0)  # of the same outbox
+    for each in open_sources(spool):
+        prepared = importer.prepare(each)
+        other.track(user_id="u", event_type="sold")
+        assert importer.run(prepared).stored == 1
+    assert len(looked_at) < 4 * PARTS
+
+
 def test_what_another_process_imports_meanwhile_is_found_and_not_stored_twice(
     client: SegOpsClient, make_client: Callable[..., SegOpsClient], spool: Path
 ) -> None:
