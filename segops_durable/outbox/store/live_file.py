@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from segops_durable.errors import ReplacedOutboxError
 from segops_durable.outbox.disk.files import FileId, file_id
 from segops_durable.outbox.records.seals import DamagedRecordError
+from segops_durable.outbox.store import replacing
 from segops_durable.outbox.store.event_queue import is_poisoned
 from segops_durable.outbox.store.failures import is_damage, is_full, is_read_only, is_shaky
 from segops_durable.outbox.store.moving import move_to_new_inode
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from segops_durable.outbox.store.reserve import Reserve
 
 _T = TypeVar("_T")
-
-_LOOK_SECONDS = 0.02
-"""How long a file that has a name is taken for the one that is at the path."""
 
 
 class LiveFile:
@@ -241,7 +239,7 @@ class LiveFile:
             self._leave_what_was_lost()
             return self._adopt(self._opener.open())
         if self.is_at_path:
-            self._look_at = time.monotonic() + _LOOK_SECONDS
+            self._look_at = time.monotonic() + replacing.LOOK_SECONDS
             return queue
         # where nothing is at the path any more, this connection alone still reads what waits: it is
         # closed once that is in a new file, however often the disk fails that before

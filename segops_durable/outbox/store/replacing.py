@@ -2,8 +2,10 @@
 
 1. The new file is built beside the outbox, under a name of its own, and is on disk, with a
    note that says that it is complete and which file it was made of.
-2. The old log is moved away. It must never lie beside the new file: SQLite would read it.
-3. The old file is moved away, and the new one takes its place.
+2. Whoever saw the old file at its path a moment ago goes on in it without another look, for as
+   long as `LOOK_SECONDS`. So long is waited, behind the gate, before anything is moved.
+3. The old log is moved away. It must never lie beside the new file: SQLite would read it.
+4. The old file is moved away, and the new one takes its place.
 
 So at each instant either the old file is at its path, or the new one is there, or is complete
 beside it; and whoever opens the outbox next goes on from there. Until the old file is moved
@@ -14,6 +16,7 @@ what was in the old file and its log, and where that has changed, the new file i
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segops_durable.outbox.store.event_queue import EventQueue
+
+
+LOOK_SECONDS = 0.02
+"""How long a file that has a name is taken for the one that is at the path."""
 
 
 class Replacing:
@@ -133,6 +140,7 @@ class Replacing:
             raise sqlite3.OperationalError("unable to open the new file: its log is still there")
         aside = self._path.with_name(incident.aside)
         sync_directory(self._path.parent)
+        threading.Event().wait(2 * LOOK_SECONDS)  # what they store would stay in the old file
         for old, new in zip(companions(self._path), companions(aside), strict=True):
             if old.exists():
                 old.replace(new)

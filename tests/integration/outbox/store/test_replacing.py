@@ -10,6 +10,7 @@ import pytest
 
 from segops_durable import ReplacedOutboxError, StorageError
 from segops_durable.outbox.disk.files import companions
+from segops_durable.outbox.store import replacing
 from support.damaged import drain, open_outbox
 from support.events import leave, numbers, track
 
@@ -38,6 +39,22 @@ def test_two_who_have_the_file_open_agree_after_damage(queue_path: Path) -> None
     assert lost > 0
     assert len(rows - sent - dead) <= lost
     assert [type(each) for each in second.pop_incidents()] == [ReplacedOutboxError]
+    first.close()
+    second.close()
+
+
+def test_who_has_just_seen_the_file_stores_nothing_in_it_once_another_has_set_it_aside(
+    queue_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replacing, "LOOK_SECONDS", 1.0)  # longer than a salvage takes
+    first, second = open_outbox(queue_path), open_outbox(queue_path)
+    for number in range(3):
+        second.commit.append([b'{"n":%d}' % number])
+        first._store._live.attempt(lambda _queue: None)  # it looks where the file is
+        second.repair("as if")
+        first.commit.append([b'{"n":"%d, after"}' % number])
+    stored = {b'{"n":%d}' % number for number in range(3)}
+    assert drain(second)[0] == stored | {b'{"n":"%d, after"}' % number for number in range(3)}
     first.close()
     second.close()
 
