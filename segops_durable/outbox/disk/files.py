@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segops_durable.errors import ConfigurationError
+from segops_durable.outbox.disk.holding import opened
 from segops_durable.system.private_files import make_private, sync_directory
 from segops_durable.system.trusted_paths import HINT_PLACE, check_private
 
@@ -92,7 +93,7 @@ def digest_of(*paths: Path) -> str:
     """What is in files, one after the other, as SHA-256; those that are not there are empty."""
     digest = hashlib.sha256()
     for path in paths:
-        with suppress(FileNotFoundError), path.open("rb") as file:
+        with suppress(FileNotFoundError), opened(path) as file:
             while data := file.read(_PART_BYTES):
                 digest.update(data)
     return digest.hexdigest()

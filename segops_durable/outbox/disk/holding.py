@@ -1,7 +1,10 @@
 """Reading a database's bytes without taking SQLite's locks away from this very process.
 
 On POSIX, closing any descriptor of a file drops all the locks that the process has on it. So
-a descriptor is not closed while a connection of this process has the same file open.
+a descriptor is not closed while a connection of this process has the same file open. That may be
+one that was closed: SQLite keeps it open until its last statement ends, which an error may still
+refer to; and the next connection takes no lock of the file anew, as it counts those that the
+process has. Another process would then take itself for the last, and delete the log.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from segops_durable.system.descriptors import FileId, file_of
+from segops_durable.system.descriptors import FileId, descriptors_of, file_of
 from segops_durable.system.locks import ProcessLock
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 # no fork waits for it: it has a client's threads wait before, and one of them may be here
 _guard = ProcessLock(keeps_forks=False)
 _held: Counter[FileId] = Counter()  # by how many connections of this process
+_left_open: set[FileId] = set()  # by connections that were closed
 _parked: dict[FileId, list[int]] = {}
 
 
@@ -39,11 +43,16 @@ def let_go(file: FileId | None) -> None:
         return
     with _guard.turn:
         _held[file] -= 1
-        if _held[file] <= 0:
-            del _held[file]
-            for fd in _parked.pop(file, ()):
-                if file_of(fd) == file:  # or the program has closed it, and the number is another's
-                    os.close(fd)
+        if _held[file] > 0:
+            return
+        del _held[file]
+        if descriptors_of([file], _parked.get(file, ())):
+            _left_open.add(file)
+            return
+        _left_open.discard(file)
+        for fd in _parked.pop(file, ()):
+            if file_of(fd) == file:  # or the program has closed it, and the number is another's
+                os.close(fd)
 
 
 def is_held(path: Path) -> bool:
@@ -52,7 +61,7 @@ def is_held(path: Path) -> bool:
         found = path.stat()
     except FileNotFoundError:
         return False
-    return (found.st_dev, found.st_ino) in _held
+    return _is_in_use((found.st_dev, found.st_ino))
 
 
 @contextmanager
@@ -68,7 +77,11 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     finally:
         with _guard.turn:  # or somebody opens it between the question and the end
             held = file_of(fd)
-            if held is not None and held in _held:
+            if held is not None and _is_in_use(held):
                 _parked.setdefault(held, []).append(fd)
             else:
                 os.close(fd)
+
+
+def _is_in_use(file: FileId) -> bool:
+    return file in _held or file in _left_open

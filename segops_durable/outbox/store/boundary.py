@@ -7,8 +7,11 @@ says so in its message, so that whoever meets it can have the file mended.
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 lenient_text: partial[str] = partial(str, encoding="utf-8", errors="replace")
 """Reads text that is damaged as text that no checksum accepts, instead of raising."""
+
+_MOST_CURSORS = 64
+"""Of those that were made last, which are ended with their connection."""
 
 _ANY = (UnicodeError, OverflowError, MemoryError, sqlite3.Error, sqlite3.Warning)
 """What `sqlite3` raises: its own message may name a table in damaged bytes, which Python 3.10
@@ -80,25 +86,42 @@ class Connection(sqlite3.Connection):
     stamp: object = None
     next_stamp: object = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
+        super().__init__(*args, **kwargs)
+        self._cursors: deque[ref[Cursor]] = deque(maxlen=_MOST_CURSORS)
+
     def restamp(self) -> None:
         """Have another stamp from now on."""
         self.stamp, self.next_stamp = self.next_stamp or object(), None
 
+    def close(self) -> None:
+        """Close it, and end its statements: else SQLite keeps the file open until they end."""
+        for each in tuple(self._cursors):
+            cursor = each()
+            if cursor is not None:
+                with suppress(sqlite3.Error):
+                    cursor.close()
+        super().close()
+
     def cursor(self, factory: Any = Cursor) -> Any:  # noqa: ANN401 - the base class overloads it
         """Make a cursor."""
-        return super().cursor(factory)
+        return self._noted(super().cursor(factory))
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401 - SQL parameters
         """Run one statement; the base class would use a cursor of its own."""
-        return super().cursor(Cursor).execute(sql, parameters)
+        return self._noted(super().cursor(Cursor)).execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
         """Run one statement for each set of parameters."""
-        return super().cursor(Cursor).executemany(sql, parameters)
+        return self._noted(super().cursor(Cursor)).executemany(sql, parameters)
 
     def executescript(self, script: str, /) -> sqlite3.Cursor:
         """Run some statements."""
-        return super().cursor(Cursor).executescript(script)
+        return self._noted(super().cursor(Cursor)).executescript(script)
+
+    def _noted(self, cursor: Cursor) -> Cursor:
+        self._cursors.append(ref(cursor))
+        return cursor
 
 
 def open_read_only(path: Path, timeout: float = 5.0, *, is_idle: bool = False) -> Connection:
