@@ -22,7 +22,7 @@ from segops_durable.outbox import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from segops_durable.client import Options
     from segops_durable.outbox import Checkpoint, DeadLetter
@@ -205,7 +205,12 @@ class MemoryCheckpoints:
         check_job(name)
         return json.loads(self.texts[name]) if name in self.texts else None
 
-    def positions(self, prefix: str) -> dict[str, Any]:
+    def positions(
+        self,
+        prefix: str,
+        _before: Mapping[str, Any] | None = None,
+        _seen: dict[str, Sequence[Any]] | None = None,
+    ) -> dict[str, Any]:
         """All positions whose names begin so, by name."""
         found = dict(self.texts)
         return {name: json.loads(text) for name, text in found.items() if name.startswith(prefix)}

@@ -103,7 +103,8 @@ def segops() -> Iterator[Peer]:
 def test_200_forks_under_load_lose_nothing_and_hang_nobody(
     make_client: Callable[..., SegOpsClient], segops: Peer
 ) -> None:
-    client = make_client(api_url=segops.url, flush_interval=0.05)
+    # of five threads and eight processes one may wait for long on a busy machine
+    client = make_client(api_url=segops.url, flush_interval=0.05, lock_timeout=60)
     become_sender(client)
     stop = threading.Event()
     tracked = [0] * 4
