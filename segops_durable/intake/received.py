@@ -6,13 +6,12 @@ It is entered by its name, by whoever takes them.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from segops_durable.errors import InvalidEventError
 from segops_durable.events import encode_received, write_json
 from segops_durable.intake.encoded import too_large
-from segops_durable.intake.sources.json_objects import read_object
+from segops_durable.intake.sources.json_objects import read_object, read_strictly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +30,7 @@ def read_document(body: bytes) -> tuple[dict[str, Any], Callable[[Any], bytes]]:
         if is_plain and write_json is not None:
             return document, write_json
         # numbers of many digits stay numbers, and integers whole
-        found: dict[str, Any] = json.loads(
-            body, parse_constant=_refuse_constant, object_pairs_hook=_without_doubles
-        )
+        found: dict[str, Any] = read_strictly(body)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return found, _write_with_care
@@ -80,15 +77,3 @@ def first_line(error: BaseException) -> str:
 def _write_with_care(value: object) -> bytes:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode()
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise ValueError(f"the key {name!r} is there twice")
-    return found
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")

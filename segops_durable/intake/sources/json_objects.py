@@ -13,7 +13,7 @@ from segops_durable.events import read_json as _read_fast
 from segops_durable.intake.mapping.values import double_or_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _FRACTIONS = "|".join(rf"(?<=\d{{{count}}}\.)\d{{{18 - count}}}" for count in range(2, 18))
 _LONG_NUMBER = re.compile(  # 19 digits; or 18 with a point, where a double has 17
@@ -34,13 +34,13 @@ def read_object(line: bytes) -> tuple[dict[str, Any], bool]:
     shape = line.translate(_SHAPE)
     has_long = _MANY_DIGITS in shape and _LONG_NUMBER.search(line)
     if _read_fast is None or has_long:  # which it would round
-        return _object(_read_with_care(line)), False
+        return _object(read_strictly(line, double_or_text)), False
     document = _read_fast(line)
     if type(document) is not dict:
         document = _object(document)
     # perhaps of two keys of one name; a key whose colon stands apart from it is in no such count
     if _SPACED_COLON in shape or not _has_colons([document], line.count(b'":')):
-        _read_with_care(line)
+        read_strictly(line, double_or_text)
     return document, True
 
 
@@ -69,10 +69,20 @@ def _safe_object(line: bytes) -> dict[str, Any] | None:
     return document if is_safe else None
 
 
-def _read_with_care(line: bytes) -> Any:  # noqa: ANN401 - what JSON has
+def read_strictly(text: bytes, parse_float: Callable[[str], object] | None = None) -> Any:  # noqa: ANN401 - what JSON has
+    """Read JSON in which no object has a name twice, and every number is one.
+
+    Args:
+        text: The JSON.
+        parse_float: Makes a value of a number with a point. Defaults to the nearest double.
+
+    Raises:
+        ValueError: It is no such JSON.
+        RecursionError: It is nested too deeply.
+    """
     return json.loads(
-        line,
-        parse_float=double_or_text,
+        text,
+        parse_float=parse_float,
         parse_constant=_refuse_constant,
         object_pairs_hook=_without_doubles,
     )

@@ -190,14 +190,14 @@ def test_a_record_that_is_not_as_the_others_takes_the_long_way_alone(
 
 def test_without_orjson_each_line_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[bytes] = []
-    read_with_care = json_objects._read_with_care
+    read_strictly = json_objects.read_strictly
 
-    def counted(line: bytes) -> Any:
+    def counted(line: bytes, parse_float: Any = None) -> Any:
         read.append(line)
-        return read_with_care(line)
+        return read_strictly(line, parse_float)
 
     monkeypatch.setattr(json_objects, "_read_fast", None)
-    monkeypatch.setattr(json_objects, "_read_with_care", counted)
+    monkeypatch.setattr(json_objects, "read_strictly", counted)
     monkeypatch.setattr(making, "write_json", None)
     made, _ = made_of(GOOD + b"\n", FieldMap(), None)
     assert len(made.encoded) == len(read) == 1
