@@ -21,6 +21,7 @@ _OF_STATES = {
     State.NOT_SEGOPS: "Something answers that is not SegOps: a captive portal, or a proxy. "
     "Everything is kept on disk.",
     State.STANDBY: "Another process sends for this outbox.",
+    State.NO_SENDER: "This client only appends, and no process sends: segops-durable run is one.",
     State.CLOSED: "The client is shut down. What waits is kept on disk.",
 }
 _ADDRESS = "SegOps has no ingestion at this address. Everything is kept on disk."

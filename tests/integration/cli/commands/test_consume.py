@@ -91,6 +91,7 @@ def test_a_service_that_has_sent_all_and_is_ended_sends_nothing_twice(
         broker.produce(clicks(range(part * 100, part * 100 + 100)), partition=part)
         with running(commands, *words, "--rejects", str(commands.home / "bad.jsonl")) as process:
             wait_until(lambda part=part: len(numbers(sandbox)) == part * 100 + 100)
+            wait_until(lambda: commands.waiting() == 0)  # it has heard the answers
             process.terminate()
             _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
