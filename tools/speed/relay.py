@@ -1,8 +1,12 @@
 """How fast a relay is, beside the sandbox, and a bare starlette application that stores nothing.
 
+What the disk takes for itself is seen by two more of these: one that has it keep the bytes of each
+request before it answers, and one that has SQLite commit the events. Over one connection nothing
+can be shared, so no relay that keeps its word is faster there.
+
 All of them are servers of one process under uvicorn; each reads the JSON that it is sent, as it
 has to say how many events it has queued. They take turns, so that what else the machine does is
-shared.
+shared; the processor time of a request, of the server alone, says least of that.
 """
 
 from __future__ import annotations
@@ -24,21 +28,15 @@ from speed.wire_load import Measured, put_load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BARE = """
-import sys, uvicorn
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
-async def batch(request):
-    events = (await request.json())["events"]
-    return JSONResponse({"queued": len(events), "skipped": 0}, 202)
-
-app = Starlette(routes=[Route("/api/ingestion/track/batch/", batch, methods=["POST"])])
-plain = {"http": "h11", "loop": "asyncio", "log_config": None, "access_log": False}
-uvicorn.run(app, port=int(sys.argv[1]), **plain)
-"""
-_PORTS = {"bare": 8971, "sandbox": 8972, "relay": 8973, "relay, SegOps away": 8974}
+_BARE = {"bare": "nothing", "bare, one sync": "sync", "bare, one commit": "commit"}
+_RIVALS = ("bare", "bare, one commit")
+"""What each rate is divided by, turn by turn."""
+_PORTS = {
+    **{name: 8975 + number for number, name in enumerate(_BARE)},
+    "sandbox": 8972,
+    "relay": 8973,
+    "relay, SegOps away": 8974,
+}
 _KB = 1024
 _START_SECONDS = 30.0
 _SECONDS_BETWEEN_LOOKS = 0.05
@@ -47,8 +45,9 @@ _SECONDS_BETWEEN_LOOKS = 0.05
 def _command(name: str, home: Path) -> tuple[list[str], dict[str, str]]:
     port = _PORTS[name]
     ours = [sys.executable, "-m", "segops_durable"]
-    if name == "bare":
-        return [sys.executable, "-c", _BARE, str(port)], {}
+    if name in _BARE:
+        program = Path(__file__).with_name("bare.py")
+        return [sys.executable, str(program), str(port), _BARE[name], str(home)], {}
     if name == "sandbox":
         return [*ours, "sandbox", "--port", str(port), "--store", str(home / "sandbox.db")], {}
     upstream = _PORTS["sandbox"] if name == "relay" else 9
@@ -96,6 +95,16 @@ def _memory(process: subprocess.Popen[bytes]) -> float:
     return int(line.split()[1]) / _KB
 
 
+def _processor_seconds(process: subprocess.Popen[bytes]) -> float:
+    """Seconds that a server has used of the processors; 0 where the system does not tell."""
+    try:
+        text = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    user, system = text.rpartition(")")[2].split()[11:13]  # a name may have spaces in it
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def _turns(home: Path, rounds: int, connections: int, seconds: float) -> dict[str, list[Measured]]:
     """Have each contender measured in turn; the sandbox is there for the relay all the time."""
     found: dict[str, list[Measured]] = {name: [] for name in _PORTS}
@@ -104,25 +113,32 @@ def _turns(home: Path, rounds: int, connections: int, seconds: float) -> dict[st
             with ExitStack() as servers:
                 if name == "relay":
                     servers.enter_context(_running("sandbox", home))
-                servers.enter_context(_running(name, home))
-                found[name].append(put_load(port, connections, seconds))
+                server = servers.enter_context(_running(name, home))
+                before = _processor_seconds(server)
+                measured = put_load(port, connections, seconds)
+                measured.processor_seconds = _processor_seconds(server) - before
+                found[name].append(measured)
     return found
 
 
 def _tell(found: dict[str, list[Measured]], connections: int) -> None:
     for name, all_ in found.items():
         rate = statistics.median(each.per_second for each in all_)
-        ratios = [
-            each.per_second / bare.per_second
-            for each, bare in zip(all_, found["bare"], strict=True)
-        ]
+        shares = " | ".join(f"{_share(all_, found[rival]):.2f}" for rival in _RIVALS)
         p99 = statistics.median(each.percentile(0.99) for each in all_) * 1000
         p50 = statistics.median(each.percentile(0.5) for each in all_) * 1000
+        processor = statistics.median(each.processor_seconds_each for each in all_) * 1e6
         print(
-            f"| {name} | {connections} | {rate:,.0f} | {statistics.median(ratios):.2f} "
+            f"| {name} | {connections} | {rate:,.0f} | {shares} | {processor:.0f} \N{MICRO SIGN}s "
             f"| {p50:.1f} ms | {p99:.1f} ms | {sum(each.failed for each in all_)} |",
             flush=True,
         )
+
+
+def _share(all_: list[Measured], rivals: list[Measured]) -> float:
+    """Of a rival's rate, the median over the turns."""
+    pairs = zip(all_, rivals, strict=True)
+    return statistics.median(each.per_second / rival.per_second for each, rival in pairs)
 
 
 def _tell_of_memory(home: Path, connections: int, seconds: float) -> None:
@@ -147,8 +163,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--connections", type=int, default=64, help="(%(default)s)")
     parser.add_argument("--directory", help="where the outboxes go: the disk to try")
     options = parser.parse_args(arguments)
-    print("| what | connections | events a second | of the bare one | p50 | p99 | 5xx |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    rivals = " | ".join(f'of "{rival}"' for rival in _RIVALS)
+    print(
+        f"| what | connections | events a second | {rivals} | processor, a request "
+        "| p50 | p99 | 5xx |"
+    )
+    print("|---" * (7 + len(_RIVALS)) + "|", flush=True)
     with tempfile.TemporaryDirectory(prefix="segops-relay-", dir=options.directory) as home:
         for connections in (1, options.connections):
             found = _turns(Path(home), options.rounds, connections, options.seconds)

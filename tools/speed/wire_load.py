@@ -24,11 +24,13 @@ class Measured:
         seconds: How long it took.
         statuses: How many answers had which status.
         latencies: Seconds from the last byte of a request to that of its answer.
+        processor_seconds: What the server has used of the processors; 0 where nobody looked.
     """
 
     seconds: float = 0.0
     statuses: dict[int, int] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
+    processor_seconds: float = 0.0
 
     @property
     def per_second(self) -> float:
@@ -39,6 +41,11 @@ class Measured:
     def failed(self) -> int:
         """Answers of a server that could not."""
         return sum(count for status, count in self.statuses.items() if status >= _SERVER_ERROR)
+
+    @property
+    def processor_seconds_each(self) -> float:
+        """The same for a request."""
+        return self.processor_seconds / max(1, len(self.latencies))
 
     def percentile(self, share: float) -> float:
         """Seconds that so large a share of the answers took at most."""
