@@ -8,12 +8,10 @@ import importlib.util
 import multiprocessing
 import os
 import pkgutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
-import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -23,6 +21,7 @@ import requests
 
 import segops_durable
 from segops_durable import ClosedError, SegOpsClient
+from support.children import in_child, status_of, tell_if_it_hangs
 from support.events import numbers, track
 from support.peer import Peer, Request
 
@@ -39,26 +38,6 @@ pytestmark = [
     # Python warns of what is tested here
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Fork, work in the child, and end it; return its id."""
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        signal.alarm(60)  # a child that hangs ends, and tells
-        work()
-        status = 0
-    except BaseException:  # noqa: BLE001 - nobody else would hear of it
-        os.write(2, traceback.format_exc().encode())
-    finally:
-        os._exit(status)
-
-
-def status_of(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def become_sender(client: SegOpsClient) -> None:
@@ -103,8 +82,11 @@ def segops() -> Iterator[Peer]:
 def test_200_forks_under_load_lose_nothing_and_hang_nobody(
     make_client: Callable[..., SegOpsClient], segops: Peer
 ) -> None:
-    # of five threads and eight processes one may wait for long on a busy machine
-    client = make_client(api_url=segops.url, flush_interval=0.05, lock_timeout=60)
+    # of five threads and eight processes one may wait for long on a busy machine, and all of them
+    # for a disk to which others write: so this one does without syncs
+    client = make_client(
+        api_url=segops.url, flush_interval=0.05, lock_timeout=60, durability="normal"
+    )
     become_sender(client)
     stop = threading.Event()
     tracked = [0] * 4
@@ -238,7 +220,7 @@ def test_a_fork_that_went_past_python_is_noticed(
     threading.Event().wait(0.05)
     child = ctypes.PyDLL(None).fork()
     if child == 0:  # pragma: no cover - no coverage is saved past Python
-        signal.alarm(60)
+        tell_if_it_hangs()
         try:
             track(client, 1, first=1)
         except ClosedError as error:

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from segops_durable import ClosedError, SegOpsClient
 from segops_durable.outbox.sender_lock import SenderLock
+from support.children import in_child, status_of
 from support.events import numbers, track
 from support.interrupts import Interruption
 
@@ -28,22 +28,6 @@ pytestmark = [
     # Python warns of what is tested here
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Fork, work in the child, and end it; return its status."""
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            signal.alarm(60)  # a child that hangs ends, and tells
-            work()
-            status = 0
-        except BaseException:  # noqa: BLE001 - nobody else would hear of it
-            os.write(2, traceback.format_exc().encode())
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def interrupted_in_child(
@@ -65,7 +49,7 @@ def interrupted_in_child(
         with monkeypatch.context() as patched:
             patched.setattr(sys, "unraisablehook", lambda each: raised.append(each.exc_type))
             patched.setattr(owner, name, interrupt)
-            status = in_child(work)
+            status = status_of(in_child(work))
     finally:
         signal.signal(signal.SIGINT, usual)
     assert raised == [KeyboardInterrupt]
@@ -102,7 +86,7 @@ def test_a_client_that_let_go_in_an_earlier_fork_is_not_taken_to_have_let_go_in_
 ) -> None:
     """The child would use a file that it inherited open: what the parent commits is lost then."""
     client = make_client()
-    assert in_child(lambda: track(client, 1)) == 0
+    assert status_of(in_child(lambda: track(client, 1))) == 0
     track(client, 1, first=1)
 
     def work() -> None:
@@ -111,7 +95,7 @@ def test_a_client_that_let_go_in_an_earlier_fork_is_not_taken_to_have_let_go_in_
 
     assert interrupted_in_child(monkeypatch, client._outbox, "before_fork", work) == 0
     track(client, 1, first=2)
-    assert in_child(lambda: track(client, 1, first=3)) == 0
+    assert status_of(in_child(lambda: track(client, 1, first=3))) == 0
     assert client.flush(timeout=30).ok
     assert sorted(numbers(sandbox)) == list(range(4))
 
@@ -193,7 +177,7 @@ def test_a_ctrl_c_in_the_child_leaves_it_no_client_of_its_parent(
     try:
         monkeypatch.setattr(sys, "unraisablehook", lambda each: raised.append(each.exc_type))
         monkeypatch.setattr(client._outbox.commit, "after_fork_in_child", interrupt)
-        assert in_child(work) == 0
+        assert status_of(in_child(work)) == 0
     finally:
         signal.signal(signal.SIGINT, usual)
     assert raised == []
