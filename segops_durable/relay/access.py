@@ -13,12 +13,12 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
-
 from segops_durable.relay.answers import RefusedError, detail
 from segops_durable.system.hosts import is_loopback
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from segops_durable.relay.settings import RelaySettings
@@ -27,13 +27,16 @@ TOKEN_HEADER = "x-relay-token"  # noqa: S105 - its name
 TOKEN_PATH = "/t/"  # noqa: S105 - likewise
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.IGNORECASE)
 _MOST_NAMES = 256
-_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+_OF_PROXIES = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
 """Who comes through a proxy on this machine is not of this machine."""
 _OF_THIS_NETWORK = (".internal", ".local")
 
 
 class Access:
     """Refuses requests that were not meant for this relay, or come from elsewhere.
+
+    Of those that it lets pass the scope has ``is_local``, whether they are from this machine, and
+    ``head``, their headers by name; of several of one name, the first.
 
     Args:
         app: What answers the others.
@@ -50,51 +53,66 @@ class Access:
         """Have a request answered, or refuse it."""
         if scope["type"] == "http":
             try:
-                scope = self._admitted(scope, Headers(scope=scope))
+                scope = self._admitted(scope, _head_of(scope))
             except RefusedError as refused:
                 await refused.answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _admitted(self, scope: Scope, headers: Headers) -> Scope:
-        is_local = is_near(scope) and not any(each in headers for each in _OF_PROXIES)
-        scope = self._without_token(scope, headers, is_local=is_local)
+    def _admitted(self, scope: Scope, head: Mapping[str, str]) -> Scope:
+        is_local = is_near(scope) and _OF_PROXIES.isdisjoint(head)
+        scope = self._without_token(scope, head, is_local=is_local)
         if self._settings.socket is None:  # a browser reaches no socket that is a file
-            self._check_host(headers)
-        self._check_origin(headers)
-        scope["is_local"] = is_local
+            self._check_host(_values(scope, b"host"))
+        self._check_origin(scope, head)
+        scope["is_local"], scope["head"] = is_local, head
         return scope
 
-    def _without_token(self, scope: Scope, headers: Headers, *, is_local: bool) -> Scope:
+    def _without_token(self, scope: Scope, head: Mapping[str, str], *, is_local: bool) -> Scope:
         """Take the token out of a path: an SDK can set no header, but it has a URL."""
-        path, given = scope["path"], headers.get(TOKEN_HEADER, "")
+        path, given = scope["path"], head.get(TOKEN_HEADER, "")
         if path.startswith(TOKEN_PATH):
             given, _, rest = path[len(TOKEN_PATH) :].partition("/")
             scope = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
+        if is_local and not given:
+            return scope
         own = self._settings.token or ""
         is_right = bool(own) and hmac.compare_digest(given.encode(errors="replace"), own.encode())
-        if (given or not is_local) and not is_right:
+        if not is_right:
             raise detail(401, "The token of this relay is needed, and was not given.")
         return scope
 
-    def _check_host(self, headers: Headers) -> None:
-        hosts = headers.getlist("host")
+    def _check_host(self, hosts: list[str]) -> None:
         name = _name_of(hosts[0]) if len(hosts) == 1 else ""
         if name in self._hosts or _is_loopback(name):
             return
         if not (name and self._settings.allow_remote and _is_of_this_network(name)):
             raise detail(421, f"This relay is not {', '.join(hosts)[:200] or 'nameless'}.")
 
-    def _check_origin(self, headers: Headers) -> None:
-        origins = headers.getlist("origin")
-        host = headers.get("host", "").lower()
-        for each in origins:
+    def _check_origin(self, scope: Scope, head: Mapping[str, str]) -> None:
+        if "origin" not in head:
+            if head.get("sec-fetch-site") == "cross-site":
+                raise detail(403, "Pages of other sites may not use this relay.")
+            return
+        host = head.get("host", "").lower()
+        for each in _values(scope, b"origin"):
             origin = each.lower()
             is_own = origin.partition("://")[2] == host and origin.startswith("http")
             if origin not in self._origins and not is_own:
                 raise detail(403, f"Pages of {each[:200]} may not use this relay.")
-        if not origins and headers.get("sec-fetch-site") == "cross-site":
-            raise detail(403, "Pages of other sites may not use this relay.")
+
+
+def _head_of(scope: Scope) -> dict[str, str]:
+    """The headers of a request by name, the first of each; read once, by what looks up many."""
+    return {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in reversed(scope["headers"])
+    }
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    """All headers of one name."""
+    return [value.decode("latin-1") for each, value in scope["headers"] if each == name]
 
 
 def is_near(scope: Scope) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from segops_durable.api import BATCH_PATH, SESSION_PATH
@@ -21,11 +21,11 @@ from segops_durable.relay.bodies import GoneError, read_body
 from segops_durable.relay.documents import encode_all, events_of, read_document
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from segops_durable.intake import Encoded
     from segops_durable.relay.callers import Caller, Callers
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from segops_durable.relay.sessions import Sessions
     from segops_durable.relay.settings import RelaySettings
 
-    Handler = Callable[[Request], Awaitable[Response]]
+    Handler = Callable[[Scope, Receive], Awaitable[tuple[int, str]]]
+    """Gives the status and the JSON of an answer."""
 
 TRACK_PATH = "/api/ingestion/track/"
 _BYTES_OF_A_THREAD = 1 << 17
@@ -66,12 +67,12 @@ class App:
         Args:
             more: What is served beside SegOps' own paths. Defaults to nothing.
         """
-        routes = [
-            Route(TRACK_PATH, _guarded(self._track), methods=["POST"]),
-            Route(BATCH_PATH, _guarded(self._batch), methods=["POST"]),
-            Route(SESSION_PATH, _guarded(self._session), methods=["POST"]),
-            *more,
-        ]
+        own = {
+            TRACK_PATH: _Endpoint(self._track),
+            BATCH_PATH: _Endpoint(self._batch),
+            SESSION_PATH: _Endpoint(self._session),
+        }
+        routes = [*(Route(path, each, methods=["POST"]) for path, each in own.items()), *more]
         starlette = Starlette(routes=routes, exception_handlers={404: _missing, 405: _missing})
         starlette.router.redirect_slashes = False  # an SDK that follows a redirect posts no more
         cors = CORSMiddleware(
@@ -82,39 +83,52 @@ class App:
             allow_private_network=True,
             expose_headers=["Retry-After"],
         )
-        return Access(cors, self._settings)
 
-    async def _track(self, request: Request) -> Response:
-        caller, body = await self._asked(request)
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            app: ASGIApp = cors
+            if (
+                scope["type"] == "http"
+                and scope["method"] == "POST"
+                and "origin" not in scope["head"]
+            ):
+                # what an SDK posts, of which all of that would find nothing to do, in more time
+                # than it takes to read the events
+                app = own.get(scope["path"], cors)
+            await app(scope, receive, send)
+
+        return Access(serve, self._settings)
+
+    async def _track(self, scope: Scope, receive: Receive) -> tuple[int, str]:
+        caller, body = await self._asked(scope, receive)
         document, write = read_document(body)
         events = self._encoded([document], write, caller, is_batch=False)
-        return await self._stored(request, caller, body, events, {"queued": True})
+        return await self._stored(scope, caller, body, events, '{"queued":true}')
 
-    async def _batch(self, request: Request) -> Response:
-        caller, body = await self._asked(request)
+    async def _batch(self, scope: Scope, receive: Receive) -> tuple[int, str]:
+        caller, body = await self._asked(scope, receive)
         if len(body) > _BYTES_OF_A_THREAD:
             events = await asyncio.to_thread(self._events_of, body, caller)
         else:
             events = self._events_of(body, caller)
-        answer = {"queued": len(events.encoded), "skipped": 0}
-        return await self._stored(request, caller, body, events, answer)
+        answer = f'{{"queued":{len(events.encoded)},"skipped":0}}'
+        return await self._stored(scope, caller, body, events, answer)
 
-    async def _session(self, request: Request) -> Response:
-        self._callers.check_public(request.headers, is_local=request.scope["is_local"])
-        body = await self._body(request, _BYTES_OF_A_SESSION)
+    async def _session(self, scope: Scope, receive: Receive) -> tuple[int, str]:
+        self._callers.check_public(scope["head"], is_local=scope["is_local"])
+        body = await self._body(scope, receive, _BYTES_OF_A_SESSION)
         document, _ = read_document(body or b"{}")
-        return JSONResponse(await self._sessions.open(document))
+        return 200, json.dumps(await self._sessions.open(document))
 
-    async def _asked(self, request: Request) -> tuple[Caller, bytes]:
+    async def _asked(self, scope: Scope, receive: Receive) -> tuple[Caller, bytes]:
         """Who asks, and what; one who may not is refused before anything is read."""
-        is_local = request.scope["is_local"]
-        caller = self._callers.who(request.headers, request.query_params, is_local=is_local)
-        return caller, await self._body(request)
+        is_local = scope["is_local"]
+        caller = self._callers.who(scope["head"], scope["query_string"], is_local=is_local)
+        return caller, await self._body(scope, receive)
 
-    async def _body(self, request: Request, most: int | None = None) -> bytes:
+    async def _body(self, scope: Scope, receive: Receive, most: int | None = None) -> bytes:
         settings = self._settings
         most = min(settings.max_body_bytes, most or settings.max_body_bytes)
-        return await read_body(request.receive, request.headers, most, settings.body_timeout)
+        return await read_body(receive, scope["head"], most, settings.body_timeout)
 
     def _events_of(self, body: bytes, caller: Caller) -> Encoded:
         document, write = read_document(body)
@@ -132,52 +146,56 @@ class App:
         return encode_all(events, write, now, caller.anonymous_id, largest, is_batch=is_batch)
 
     async def _stored(
-        self,
-        request: Request,
-        caller: Caller,
-        body: bytes,
-        events: Encoded,
-        answer: Mapping[str, object],
-    ) -> Response:
+        self, scope: Scope, caller: Caller, body: bytes, events: Encoded, answer: str
+    ) -> tuple[int, str]:
         """Answer once the events are on the disk."""
-        text = json.dumps(answer, separators=(",", ":"))
-        receipt = self._receipt(request, caller, body, text)
+        receipt = self._receipt(scope, caller, body, answer)
         try:
             await self._client.accept(events, caller.identity, receipt)
         except RepeatedRequestError as repeated:
             if not repeated.is_same:
                 raise detail(422, "The Idempotency-Key was used for another body.") from None
-            text = repeated.answer
+            answer = repeated.answer
         except SegOpsError as error:
             raise not_stored(error) from error
-        return Response(text, 202, media_type="application/json")
+        return 202, answer
 
-    def _receipt(
-        self, request: Request, caller: Caller, body: bytes, answer: str
-    ) -> Receipt | None:
-        key = request.headers.get("idempotency-key")
+    def _receipt(self, scope: Scope, caller: Caller, body: bytes, answer: str) -> Receipt | None:
+        key = scope["head"].get("idempotency-key")
         if key is None:
             return None
         if not 0 < len(key) <= _LONGEST_KEY:
             raise detail(400, f"An Idempotency-Key has 1 to {_LONGEST_KEY} letters.")
-        whole = f"{request.scope['path']}\0{caller.name}\0{key}"
+        whole = f"{scope['path']}\0{caller.name}\0{key}"
         known_by = sha256(whole.encode(errors="replace")).hexdigest()
         window = self._settings.replay_window
         return Receipt(known_by, sha256(body).hexdigest(), answer, window)
 
 
-def _guarded(handler: Handler) -> Handler:
-    """Have what a handler refuses answered."""
+class _Endpoint:
+    """An application that answers with JSON, and has what its handler refuses answered.
 
-    async def serve(request: Request) -> Response:
+    Args:
+        handler: What it does.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         try:
-            return await handler(request)
+            status, text = await self._handler(scope, receive)
         except RefusedError as refused:
-            return refused.answer
+            await refused.answer(scope, receive, send)
         except GoneError:
-            return Response(status_code=499)  # nobody is there to read it
-
-    return serve
+            await Response(status_code=499)(scope, receive, send)  # nobody is there to read it
+        else:
+            body = text.encode()
+            length = str(len(body)).encode()
+            headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
 
 
 async def _missing(_request: Request, error: Exception) -> Response:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from segops_durable.relay.answers import detail
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
+    from collections.abc import Mapping
+
     from starlette.types import Receive
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -23,12 +24,12 @@ class GoneError(Exception):
     """Whoever made a request has gone before it was whole."""
 
 
-async def read_body(receive: Receive, headers: Headers, most: int, seconds: float) -> bytes:
+async def read_body(receive: Receive, head: Mapping[str, str], most: int, seconds: float) -> bytes:
     """Read a body.
 
     Args:
         receive: Gives its parts.
-        headers: What goes before it.
+        head: What goes before it, by name.
         most: Bytes that it may have, packed and unpacked.
         seconds: How long it may take.
 
@@ -36,13 +37,13 @@ async def read_body(receive: Receive, headers: Headers, most: int, seconds: floa
         RefusedError: It is too large, too slow, or packed in another way than by gzip.
         GoneError: It is cut off.
     """
-    declared = headers.get("content-length", "0")
+    declared = head.get("content-length", "0")
     # whoever waits for our leave has sent nothing yet, and hears the answer in any case
-    bound = most if "expect" in headers else most * _PATIENCE
+    bound = most if "expect" in head else most * _PATIENCE
     if not declared.isdecimal() or len(declared) > _DIGITS or int(declared) > bound:
         raise _too_large(most)
     body = await _in_time(receive, most, seconds)
-    encoding = headers.get("content-encoding", "").strip().lower()
+    encoding = head.get("content-encoding", "").strip().lower()
     if encoding in _PLAIN:
         return body
     if encoding not in {"gzip", "x-gzip"}:

@@ -6,11 +6,13 @@ import hmac
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from starlette.datastructures import QueryParams
+
 from segops_durable.identity import NO_IDENTITY, name_of
 from segops_durable.relay.answers import detail
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers, QueryParams
+    from collections.abc import Mapping
 
     from segops_durable.relay.client import RelayClient
     from segops_durable.relay.tokens import Tokens
@@ -49,20 +51,21 @@ class Callers:
         self._tokens = tokens
         self._trust_local = trust_local
 
-    def who(self, headers: Headers, query: QueryParams, *, is_local: bool) -> Caller:
+    def who(self, head: Mapping[str, str], query: bytes, *, is_local: bool) -> Caller:
         """Who sends events.
 
         Args:
-            headers: Of the request.
-            query: Likewise: `sendBeacon` can set no header, and has the token there.
+            head: The headers of the request.
+            query: Its query: `sendBeacon` can set no header, and has the token there.
             is_local: Whether it is from this machine.
 
         Raises:
             RefusedError: They may not.
         """
-        given = headers.get("authorization", "")
-        if not given and "token" in query:
-            given = f"Bearer {query['token']}"
+        given = head.get("authorization", "")
+        if query and not given:
+            token = QueryParams(query).get("token")
+            given = "" if token is None else f"Bearer {token}"
         scheme, _, credential = given.partition(" ")
         if scheme.lower() == "bearer":
             return self._holder(credential.strip())
@@ -73,13 +76,13 @@ class Callers:
             raise detail(403, "This relay sends with a public key: open a session with one.")
         return Caller()
 
-    def check_public(self, headers: Headers, *, is_local: bool) -> None:
+    def check_public(self, head: Mapping[str, str], *, is_local: bool) -> None:
         """See that whoever asks for a session may.
 
         Raises:
             RefusedError: They may not.
         """
-        if self._kind(headers.get("authorization", ""), is_local=is_local) != "pk":
+        if self._kind(head.get("authorization", ""), is_local=is_local) != "pk":
             raise detail(403, "Only a pk_ key opens a session.")
         if not self._is_public:
             raise detail(403, "This relay sends with a secret key, and has no sessions.")
