@@ -7,14 +7,16 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from segops_durable.errors import ConfigurationError
 from segops_durable.outbox.disk.holding import opened
+from segops_durable.system.descriptors import descriptors_of
 from segops_durable.system.private_files import make_private, sync_directory
 from segops_durable.system.trusted_paths import HINT_PLACE, check_private
 
-FileId = tuple[int, int]
+if TYPE_CHECKING:
+    from segops_durable.system.descriptors import FileId
 
 _MOUNTS = Path("/proc/self/mounts")
 _NETWORK = {
@@ -96,6 +98,26 @@ def digest_of(*paths: Path) -> str:
         with suppress(FileNotFoundError), opened(path) as file:
             while data := file.read(_PART_BYTES):
                 digest.update(data)
+    return digest.hexdigest()
+
+
+def digest_of_open(*files: FileId | None) -> str:
+    """What is in files that this process has open, whatever names they have, as `digest_of`.
+
+    They are read by the descriptors that are open, which are not moved, and none is closed.
+
+    Returns:
+        Empty where one of them is not found.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        fd = None if file is None else next(iter(descriptors_of([file], ())), None)
+        if fd is None:
+            return ""
+        at = 0
+        while data := os.pread(fd, _PART_BYTES, at):
+            digest.update(data)
+            at += len(data)
     return digest.hexdigest()
 
 

@@ -174,8 +174,12 @@ class EventQueue(persistqueue.SQLiteQueue):
 
     @property
     def is_nameless(self) -> bool:
-        """Whether the file is known to have no name any more: it was deleted, or replaced."""
-        return self._is_known and self.names() == 0
+        """Whether the file is known to have no name any more: it was deleted, or replaced.
+
+        For who looks seldom: it is asked of whatever descriptor leads to the file.
+        """
+        found = descriptors_of(filter(None, [self.file]), ())
+        return any(names_of({fd: file}) == 0 for fd, file in found.items())
 
     def close(self) -> None:
         """Close the connections; where they are lost, leave them as they are, for ever.
@@ -246,8 +250,7 @@ class EventQueue(persistqueue.SQLiteQueue):
         in_order = dict(sorted(used.items(), key=lambda each: each[1] == self.file))
         # of a connection that was closed while others were open here, SQLite keeps the descriptor
         # of the file, and gives it to the next: then nothing tells which it is
-        self._is_known = self.file in used.values()
-        known = in_order if self._is_known else {}
+        known = in_order if self.file in used.values() else {}
         self.names: Callable[[], int | None] = partial(names_of, known)
 
     def _count(self) -> int:

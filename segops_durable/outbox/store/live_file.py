@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from segops_durable.errors import ReplacedOutboxError
-from segops_durable.outbox.disk.files import FileId, file_id
+from segops_durable.outbox.disk.files import file_id
 from segops_durable.outbox.records.seals import DamagedRecordError
 from segops_durable.outbox.store import replacing
 from segops_durable.outbox.store.event_queue import is_poisoned
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from segops_durable.outbox.store.ledger import Ledger
     from segops_durable.outbox.store.opening import Opener
     from segops_durable.outbox.store.reserve import Reserve
+    from segops_durable.system.descriptors import FileId
 
 _T = TypeVar("_T")
 

@@ -4,7 +4,8 @@ SQLite keeps, for the whole process, what it believes of an inode: its locks, an
 descriptor that they are taken by. Once a program has closed those descriptors, a new
 connection to the same inode would lock whatever has their numbers now, and hold no lock that
 other processes see. A connection that was left like that cannot be closed either. So the
-file gets another inode: a copy takes its place. Other processes notice a replaced file.
+file gets another inode: a copy takes its place, and says what it is a copy of. Other processes
+notice a replaced file, and go on in the copy.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from segops_durable.outbox.disk.files import companions
+from segops_durable.outbox.disk.files import companions, digest_of
 from segops_durable.outbox.records.ownership import make_successor
+from segops_durable.outbox.store.keeping import note_move
 from segops_durable.system.private_files import make_private, sync_directory
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def move_to_new_inode(path: Path) -> None:
     copy = path.with_name(path.name + ".moving")
     ours = (copy, *companions(copy))
     _remove(ours)
+    digest = digest_of(path, companions(path)[0])
     try:
         for old, new in zip((path, *companions(path)[:1]), ours, strict=False):
             if old.exists():
@@ -43,6 +46,7 @@ def move_to_new_inode(path: Path) -> None:
         with closing(sqlite3.connect(copy, isolation_level=None)) as file:
             file.execute("BEGIN IMMEDIATE")
             make_successor(file)
+            note_move(file, digest)
             file.execute("COMMIT")
             file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         _sync(copy)

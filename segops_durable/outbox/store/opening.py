@@ -6,7 +6,7 @@
 - It vanished, or was replaced by an empty one, while it was open: the open connection still
   reads what waits; that goes into a new file, too.
 - Another file took its place: that one is opened. What waits in the one before is kept in a copy,
-  if the open connection alone still has it.
+  if open connections alone still have it.
 
 All but the first are told of as incidents. A new file is complete before it takes the
 place of the old one, so that whoever is interrupted leaves nothing half done.
@@ -30,6 +30,7 @@ from segops_durable.outbox.records.seals import DamagedRecordError
 from segops_durable.outbox.store.event_queue import EventQueue
 from segops_durable.outbox.store.failures import is_damage
 from segops_durable.outbox.store.inspection import inspect
+from segops_durable.outbox.store.keeping import Keeping, forget_kept, note_carried_over
 from segops_durable.outbox.store.ledger import uuid_of
 from segops_durable.outbox.store.mending import check_records, mend_records
 from segops_durable.outbox.store.recognizing import damaged, refuse_stranger
@@ -83,6 +84,7 @@ class Opener:
         self._ledger = ledger
         self._replacing = Replacing(path, self._open_queue)
         self._successors = Successors(path, self._open_queue, ledger.noted)
+        self._keeping = Keeping(path, self._replacing.aside)
         self._told: set[str] = set()
         self.has_told: bool = False
 
@@ -123,32 +125,18 @@ class Opener:
     def follow(self, old: EventQueue) -> EventQueue:
         """Go on with what is at the path now, or with a new file if nothing is."""
         if file_id(self._path) is not None and not self._is_emptied():
-            kept = self._kept_of(old)
+            before = self._keeping.keep(old)
             # the process that has replaced it tells why: two would tell of one incident
             queue = self.open(is_quiet=True)
-            self._tell(self._replaced(kept))
+            if not before.is_moved:
+                self._tell(self._replaced(before.kept))
             return queue
         incident = self._incident()
         self._replacing.replace(
             partial(self._successors.fill_from_connection, old, incident), incident
         )
+        note_carried_over(old)
         return self._connect()
-
-    def _kept_of(self, old: EventQueue) -> Path | None:
-        """Keep what waits in a file that is no longer at the path, if nobody else has it.
-
-        Who has moved it away with its log, as a salvage does, has it. Else that log is still beside
-        the other file, and SQLite would play it into that one.
-        """
-        log, index = companions(self._path)
-        is_left = file_id(log) is not None and file_id(log) == old.log
-        if not is_left and not old.is_nameless:
-            return None
-        kept = self._successors.keep(old, self._path.with_name(self._replacing.aside()))
-        if is_left:
-            index.unlink(missing_ok=True)
-            log.unlink(missing_ok=True)
-        return kept
 
     def mend(self, writer: sqlite3.Connection, *, is_certain: bool = False) -> bool:
         """Mend records where they are, and tell of it; say whether anything was wrong.
@@ -195,6 +183,7 @@ class Opener:
             version = version_of(queue.reader)
             self._check_version(version)
             upgrade(queue.writer, version)
+            forget_kept(queue.writer)
             _check_shape(queue.reader)
             self.mend(queue.writer)
             news = [each for each in noted_incidents(queue.reader) if not each.is_told]

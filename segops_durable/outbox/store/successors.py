@@ -8,11 +8,10 @@ from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from segops_durable.outbox.disk.files import file_id, make_private_file
+from segops_durable.outbox.disk.files import file_id
 from segops_durable.outbox.disk.holding import opened
 from segops_durable.outbox.disk.pages import Pages
 from segops_durable.outbox.records.ownership import make_successor
-from segops_durable.outbox.records.schema import LETTERS, QUEUE
 from segops_durable.outbox.records.tally import count_rows
 from segops_durable.outbox.store.failures import is_damage
 from segops_durable.outbox.store.inspection import log_of
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from segops_durable.outbox.records.incidents import Incident
     from segops_durable.outbox.store.event_queue import EventQueue
     from segops_durable.outbox.store.ledger import Throughput
-
-_IS_EMPTY = f"SELECT NOT EXISTS (SELECT 1 FROM {QUEUE}) AND NOT EXISTS (SELECT 1 FROM {LETTERS})"
 
 
 class Successors:
@@ -57,23 +54,6 @@ class Successors:
         with closing(self._open_queue(new)) as queue, _opened(self._path) as file:
             upgrade(queue.writer, 0)
             salvage(Wreck(Pages(file, log), incident, self._noted), queue.writer)
-
-    def keep(self, old: EventQueue, kept: Path) -> Path | None:
-        """Copy a file that is gone, if something waits in it, or is dead; None if nothing is.
-
-        Raises:
-            sqlite3.Error: It cannot be read, or the copy cannot be written.
-        """
-        if old.writer.execute(_IS_EMPTY).fetchone()[0]:
-            return None
-        make_private_file(kept)
-        try:
-            with closing(sqlite3.connect(kept)) as target:
-                old.writer.backup(target)
-        except BaseException:
-            kept.unlink()  # half of it says nothing; the next try makes another
-            raise
-        return kept
 
     def fill_from_connection(self, old: EventQueue, incident: Incident, new: Path) -> None:
         """Fill a new file with what an open connection still reads of one that is gone."""
