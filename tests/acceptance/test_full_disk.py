@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
 
+pytestmark = pytest.mark.one_python
+
 PRODUCER = """
 import os, sys, threading
 from segops_durable import Event, SegOpsClient, StorageError

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from support.rig import Rig
 
+pytestmark = pytest.mark.one_python
+
 HOUR = 3600.0
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
     from support.rig import Rig
 
+pytestmark = pytest.mark.one_python
+
 
 @pytest.fixture(name="segops")
 def accepting_segops() -> Iterator[Peer]:

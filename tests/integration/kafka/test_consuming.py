@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient
     from segops_durable.sandbox import Sandbox
 
+pytestmark = pytest.mark.one_python
+
 
 def once(numbers: range) -> Counter[int]:
     return Counter(numbers)

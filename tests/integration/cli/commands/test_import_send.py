@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from segops_durable.sandbox import Sandbox
     from support.commands import Commands
 
+pytestmark = pytest.mark.one_python
+
 
 def lines_of(path: Path, count: int) -> Path:
     lines = (json.dumps({"user_id": "u", "event_type": "sold", "n": n}) for n in range(count))

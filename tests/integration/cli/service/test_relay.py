@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Wait = Callable[[Callable[[], object]], None]
 
+pytestmark = pytest.mark.one_python
+
 RELAY = ("-m", "segops_durable", "relay", "--listen", "127.0.0.1:0", "--log-format", "json")
 BATCH = "/api/ingestion/track/batch/"
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Wait = Callable[[Callable[[], object]], None]
 
+pytestmark = pytest.mark.one_python
+
 RUN = ("-m", "segops_durable", "run", "--log-format", "json")
 PROCESSES, EACH = 8, 40
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from segops_durable.intake.imports import Progress
     from segops_durable.sandbox import Sandbox
 
+pytestmark = pytest.mark.one_python
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_format_gives_the_same_events(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from segops_durable import SegOpsClient, SegOpsError
     from segops_durable.sandbox import Sandbox
 
+pytestmark = pytest.mark.one_python
+
 
 def test_two_who_have_the_file_open_agree_after_damage(queue_path: Path) -> None:
     first, second = open_outbox(queue_path), open_outbox(queue_path)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing can be stopped"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+    pytest.mark.one_python,
 ]
 
 IN_A_COMMIT = """
