@@ -66,9 +66,10 @@ class DeadLetters:
 
         Args:
             limit: Letters at most.
-            before: Only those with a lower number. Defaults to all.
+            before: Only those with a lower number, of any size. Defaults to all.
         """
-        found = self._store.read(_LATEST, (before, limit))
+        # beyond 64 bits it would fail as a damaged file does, and a sound one be set aside
+        found = self._store.read(_LATEST, (max(0, min(before, MOST_ID)), limit))
         return [
             (row_id if isinstance(row_id, int) else 0, letter_from_record(number, (row_id, *rest)))
             for number, row_id, *rest in found

@@ -121,3 +121,5 @@ def test_the_newest_dead_letters_are_read_with_the_ids_that_they_had_in_the_queu
     assert letters.newest_id() == 5
     assert [(row_id, letter.id) for row_id, letter in letters.latest(2)] == [(5, 5), (4, 4)]
     assert [letter.id for _, letter in letters.latest(9, before=4)] == [3, 2, 1]
+    assert [letter.id for _, letter in letters.latest(2, before=1 << 70)] == [5, 4]
+    assert letters.latest(9, before=-(1 << 70)) == []
