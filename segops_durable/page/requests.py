@@ -29,12 +29,14 @@ class BadRequestError(Exception):
 def is_of_this_page(request: Request) -> bool:
     """Whether a request is of no page, or of one of this very server.
 
-    Browsers name a page's origin where it is another one, and with each POST.
+    Browsers name a page's origin where it is another one, and with each POST. Where a proxy in
+    front has the TLS, that is one of https, and the request is not.
     """
     origins = request.headers.getlist("origin")
-    own = f"{request.url.scheme}://{request.headers.get('host', '')}".lower()
+    host = request.headers.get("host", "")
+    own = {f"{scheme}://{host}".lower() for scheme in ("http", "https")}
     site = request.headers.get("sec-fetch-site", "same-origin")
-    return all(each.lower() == own for each in origins) and site in {"same-origin", "none"}
+    return all(each.lower() in own for each in origins) and site in {"same-origin", "none"}
 
 
 def whole_number(text: str) -> int:

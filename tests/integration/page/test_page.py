@@ -82,6 +82,16 @@ def test_with_the_token_letters_are_read_retried_and_discarded(
     assert sorted(each["user_id"] for each in sandbox.events()) == ["secret-0", "secret-2"]
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_page_may_do_so_also_where_a_proxy_in_front_has_the_tls(
+    client: SegOpsClient, url: str, scheme: str
+) -> None:
+    host = url.removeprefix("http://")
+    own = {**RIGHT, "Origin": f"{scheme}://{host}", "Sec-Fetch-Site": "same-origin"}
+    assert post(url, "discard", [1], own).json() == {"count": 1}
+    assert numbers(client) == [2, 3]
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
