@@ -5,6 +5,7 @@
 - `access` refuses what was not meant for it, `callers` says who sends events, `sessions` opens
   those of public keys, with `tokens` of its own, and `upstream` asks SegOps for them.
 - `bodies` and `documents` read what is sent, bounded and checked; `answers` are in SegOps' shapes.
+- `signing` has somebody sign for users, as a `command` of the application's does.
 - `client` stores what was received, with receipts for requests that are made again.
 
 Needs ``pip install "segops-durable[relay]"``.

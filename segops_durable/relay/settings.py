@@ -41,8 +41,8 @@ class RelaySettings:
             one that is made at each start, and printed.
         sign_command: A command that signs for a user whose session is over: it gets
             ``{"user_id", "user_id_sig", "user_id_ts", "checked"}`` on its standard input, checks
-            the signature unless SegOps did (``checked``), and prints the first three anew.
-            Defaults to none.
+            the signature unless SegOps did (``checked``), and prints the first three anew, within
+            10 seconds and 64 KiB. Defaults to none.
         sign_url: A URL of the application's backend that does the same for a POST. Defaults to
             none.
         max_body_bytes: Bytes of a request's body at most, as it is sent and unpacked. Defaults to

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from segops_durable.identity import SIGNATURE_SECONDS, Renewal, UserContext
+from segops_durable.relay.command import CommandError, ask_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ def _asked(ask: Callable[[bytes], bytes], claim: UserContext, *, is_checked: boo
     question = {**{name: getattr(claim, name) for name in _FIELDS}, "checked": is_checked}
     try:
         found: Any = json.loads(ask(json.dumps(question).encode()))
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise SigningError("what signs for users has not answered with a JSON object")
@@ -88,14 +88,9 @@ def _asking(settings: RelaySettings) -> Callable[[bytes], bytes] | None:
 
 def _by_command(words: list[str], question: bytes) -> bytes:
     try:
-        done = subprocess.run(  # noqa: S603 - it is the user's own
-            words, input=question, capture_output=True, timeout=_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SigningError(f"the sign command has not run ({type(error).__name__})") from None
-    if done.returncode:
-        raise SigningError(f"the sign command ended with status {done.returncode}")
-    return done.stdout
+        return ask_command(words, question, _SECONDS, _MOST_BYTES)
+    except CommandError as error:
+        raise SigningError(f"the sign command {error}") from None
 
 
 def _by_url(url: str, question: bytes) -> bytes:
