@@ -46,8 +46,9 @@ class Access:
     def __init__(self, app: ASGIApp, settings: RelaySettings) -> None:
         self._app = app
         self._settings = settings
-        self._hosts = {each.lower() for each in (settings.host, *settings.allow_hosts)}
-        self._origins = {each.lower().rstrip("/") for each in settings.allow_origins}
+        named = (each.strip("[]").lower() for each in (settings.host, *settings.allow_hosts))
+        self._hosts = {each.removesuffix(".") for each in named}
+        self._origins = {each.lower() for each in settings.allow_origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have a request answered, or refuse it."""

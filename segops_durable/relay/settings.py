@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003 - of a field of a public class
+from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ _MOST_BYTES = 1 << 30
 _LEAST_TOKEN = 16
 _LAST_PORT = 65_535
 _ORIGIN = re.compile(r"https?://[^/?#\s@]+", re.IGNORECASE)
+_HOST = re.compile(r"\[?[0-9a-f:]*:[0-9a-f:.]+\]?|[a-z0-9._-]+", re.IGNORECASE)
 _LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s/]+):(?P<port>\d{1,5})")
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]+")
 
@@ -70,11 +72,15 @@ class RelaySettings:
     replay_window: float = DAY
 
     def __post_init__(self) -> None:
+        self._check_types()
         if not _is_listenable(self.listen):
             _refuse("listen", "must be HOST:PORT", self.listen)
         for each in self.allow_origins:
             if _ORIGIN.fullmatch(each) is None:
                 _refuse("allow_origin", "must be an origin, as https://shop.example", each)
+        for each in self.allow_hosts:
+            if _HOST.fullmatch(each) is None:
+                _refuse("allow_host", "must be a name or an address, and have no port", each)
         if type(self.max_body_bytes) is not int or not 1 <= self.max_body_bytes <= _MOST_BYTES:
             limits = f"must be an integer from 1 to {_MOST_BYTES}"
             _refuse("max_body_bytes", limits, self.max_body_bytes)
@@ -82,7 +88,6 @@ class RelaySettings:
             value = getattr(self, name)
             if type(value) not in {int, float} or not 0 < value <= 366 * DAY:
                 _refuse(name, "must be a positive number of seconds", value)
-        self._check_types()
         self._check_signing()
         self._check_remote()
 
@@ -91,14 +96,33 @@ class RelaySettings:
         for name in ("trust_local", "allow_remote"):
             if not isinstance(getattr(self, name), bool):
                 _refuse(name, "must be true or false", getattr(self, name))
+        if not isinstance(self.socket, Path | None):
+            _refuse("socket", "must be a path", self.socket)
+        for name in ("allow_origins", "allow_hosts"):
+            value = getattr(self, name)
+            if not isinstance(value, tuple) or not all(isinstance(each, str) for each in value):
+                _refuse(name.removesuffix("s"), "must be a text, or a list of texts", value)
+        for name in ("token", "page_token", "sign_command", "sign_url"):
+            value = getattr(self, name)
+            if not isinstance(value, str | None):  # what it is may be a secret
+                got = type(value).__name__
+                raise ConfigurationError(f"{name} must be a text, got one of {got}", field=name)
 
     def _check_signing(self) -> None:
+        try:
+            shlex.split(self.sign_command or "")
+        except ValueError as error:  # and not what it is: it may have a secret in it
+            problem = f"sign_command must be a line of words ({error})"
+            raise ConfigurationError(problem, field="sign_command") from None
         url = self.sign_url
         if url is None:
             return
         if self.sign_command:
             _refuse("sign_url", "must not be set beside sign_command", url)
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            _refuse("sign_url", "must be an https URL", url)
         is_safe = parts.scheme == "https" or is_loopback(parts.hostname or "")
         if parts.scheme not in {"http", "https"} or not parts.hostname or not is_safe:
             _refuse("sign_url", "must be an https URL", url)

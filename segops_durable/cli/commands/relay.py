@@ -148,9 +148,12 @@ def _chosen(given: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
             )
     set_ones = {name: value for name, value in given.items() if value not in {None, ()}}
     chosen = {_FIELDS.get(name, name): value for name, value in {**table, **set_ones}.items()}
-    if "socket" in chosen:
-        chosen["socket"] = Path(chosen["socket"]).absolute()
+    where = chosen.get("socket")
+    if where and isinstance(where, str):  # what is of another type is refused with the rest
+        chosen["socket"] = Path(where).absolute()
     for name in _FIELDS.values():
         several = chosen.get(name, ())
-        chosen[name] = (several,) if isinstance(several, str) else tuple(several)
+        chosen[name] = (several,) if isinstance(several, str) else several
+        if isinstance(several, list):
+            chosen[name] = tuple(several)
     return chosen

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from segops_durable.cli.service.logs import note
 from segops_durable.client import settings_names
-from segops_durable.errors import SegOpsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +53,7 @@ class Reloading:
             has_new_key = found.options.api_key != self._before.options.api_key
             if has_new_key:
                 use_key(found.options.api_key)
-        except (SegOpsError, OSError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: the service goes on, and hears the next signal
             text = f"the settings cannot be used, and all stays as it was: {error}"
             note("reload", text, level=logging.ERROR, key_changed=False)
             return

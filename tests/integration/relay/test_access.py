@@ -51,6 +51,23 @@ def test_a_request_that_was_meant_for_another_host_is_refused_and_nothing_is_sto
 
 
 @pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("Kiosk.Example.", "kiosk.example:8788"),
+        ("kiosk.example", "KIOSK.EXAMPLE.:8788"),
+        ("[FE80::1]", "[fe80::1]:8788"),
+        ("fe80::1", "[fe80::1]"),
+    ],
+)
+def test_a_name_that_was_allowed_is_that_name_however_it_is_written(
+    make_relay: MakeRelay, name: str, host: str
+) -> None:
+    relay = make_relay("--allow-host", name)
+    assert relay.track(event(1), headers={"Host": host}).status_code == 202
+    assert relay.track(event(1), headers={"Host": f"not-{host}"}).status_code == 421
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         {"Origin": SHOP},

@@ -32,6 +32,14 @@ TOKEN = "a-token-of-twenty-letters"
         ("allow_remote", 1),
         ("sign_url", "http://backend.example/sign"),
         ("sign_url", "file:///etc/passwd"),
+        ("sign_url", "https://[::1"),
+        ("sign_url", 5),
+        ("sign_command", "sign 'for"),
+        ("sign_command", ["sign"]),
+        ("token", 1234567890123456),
+        ("page_token", ["a"]),
+        ("socket", ""),
+        ("socket", 7),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_by_its_name(field: str, value: Any) -> None:
@@ -46,6 +54,22 @@ def test_a_setting_that_cannot_be_is_refused_by_its_name(field: str, value: Any)
 def test_an_origin_that_no_browser_would_send_is_refused(origin: str) -> None:
     with pytest.raises(ConfigurationError, match="allow_origin must be an origin"):
         RelaySettings(allow_origins=(origin,))
+
+
+@pytest.mark.parametrize("field", ["allow_origin", "allow_host"])
+@pytest.mark.parametrize("value", [5, (5,), None, {"a": 1}, "https://shop.example"])
+def test_names_that_are_no_list_of_texts_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{field} must be a text, or") as caught:
+        RelaySettings(**{f"{field}s": value})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "host", ["kiosk.example:8788", "[::1]:8788", "https://kiosk.example", "a b", "", "*"]
+)
+def test_a_host_that_no_request_could_name_is_refused(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="allow_host must be a name or an address"):
+        RelaySettings(allow_hosts=(host,))
 
 
 def test_others_are_served_only_if_that_is_said_and_they_have_a_token_to_show() -> None:

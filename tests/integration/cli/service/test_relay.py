@@ -200,6 +200,35 @@ def test_a_sighup_with_a_new_key_under_load_loses_and_refuses_no_request(
     assert '"key_changed": true' in relay.log
 
 
+def test_settings_that_cannot_be_used_change_nothing_and_the_next_ones_are_heard(
+    started: Callable[..., Any], tmp_path: Path, systemd: Systemd
+) -> None:
+    settings = tmp_path / "segops.toml"
+    settings.write_text('api_key = "sk_test"\n')
+
+    def answer(api_key: str) -> int:
+        headers = {"Authorization": f"ApiKey {api_key}"}
+        return requests.post(
+            url + BATCH, json={"events": [event(1)]}, headers=headers, timeout=60
+        ).status_code
+
+    broken = ["[relay]\nsign_url = 5", '[relay]\nsign_url = "https://["', "[relay]\ntoken = 5", "="]
+    with started((*RELAY, "--config", str(settings)), {"SEGOPS_API_KEY": ""}) as (relay, url):
+        for each in broken:
+            settings.write_text(f'api_key = "sk_new"\n{each}\n')
+            relay.signal(signal.SIGHUP)
+            systemd.wait_for(lambda said: said.startswith("RELOADING=1"))
+            systemd.wait_for_line("READY=1")
+            assert (answer("sk_test"), answer("sk_new")) == (202, 401)
+        settings.write_text('api_key = "sk_new"\n')
+        relay.signal(signal.SIGHUP)
+        systemd.wait_for(lambda said: said.startswith("RELOADING=1"))
+        systemd.wait_for_line("READY=1")
+        assert answer("sk_new") == 202
+        assert relay.stop() == 0
+    assert relay.log.count("all stays as it was") == len(broken)
+
+
 def test_it_serves_a_socket_that_was_handed_to_it(
     started: Callable[..., Any], sandbox: Sandbox, wait_until: Wait
 ) -> None:
