@@ -28,7 +28,7 @@ from segops_durable.events.event import (
     priority_of_event,
 )
 from segops_durable.events.fast_json import read_json, write_json
-from segops_durable.events.many import Many, encode_many
+from segops_durable.events.many import Many, encode_many, encode_received_many
 from segops_durable.events.payloads import encode_text, is_unicode, words_of
 from segops_durable.events.timestamps import retimed, timestamp_of, utc_texts
 
@@ -45,6 +45,7 @@ __all__ = [
     "encode_many",
     "encode_parsed",
     "encode_received",
+    "encode_received_many",
     "encode_text",
     "is_unicode",
     "make_event",

@@ -155,6 +155,21 @@ def encode_checked(
     payloads: Iterable[dict[str, Any]],
     anonymous_id: str | None,
 ) -> list[bytes]:
+    """Encode the fields of many events as `encode_columns` does; warn of their names as any."""
+    encoded = encode_columns(users, types, times, payloads, anonymous_id)
+    for event_type in dict.fromkeys(types):
+        if not _is_snake_case(event_type):
+            _warn_of(event_type)
+    return encoded
+
+
+def encode_columns(
+    users: Iterable[str],
+    types: Iterable[str],
+    times: Iterable[str],
+    payloads: Iterable[dict[str, Any]],
+    anonymous_id: str | None,
+) -> list[bytes]:
     """Encode the fields of many events, in which there is nothing to be refused, by orjson.
 
     Args:
@@ -166,7 +181,7 @@ def encode_checked(
     """
     more = {} if anonymous_id is None else {"anonymous_id": anonymous_id}
     write: Any = write_json  # where it is None, nobody has found that it writes them
-    encoded: list[bytes] = [
+    return [
         write(
             {
                 "user_id": user_id,
@@ -180,10 +195,6 @@ def encode_checked(
             users, types, times, payloads, strict=True
         )
     ]
-    for event_type in dict.fromkeys(types):
-        if not _is_snake_case(event_type):
-            _warn_of(event_type)
-    return encoded
 
 
 def _document(event: Event, now: float | None, anonymous_id: str | None) -> dict[str, Any]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from segops_durable.events.encoding import encode_checked
+from segops_durable.events.encoding import encode_checked, encode_columns
 from segops_durable.events.event import Event
-from segops_durable.events.fast_json import are_written_alike
+from segops_durable.events.fast_json import are_written_alike, write_json
 from segops_durable.events.timestamps import timestamp_of, utc_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _NOTHING = type(None)
+_OURS = ("user_id", "event_type", "occurred_at", "payload")
 
 
 class Many(NamedTuple):
@@ -54,6 +55,40 @@ def encode_many(
         users, types, payloads = columns["user_id"], columns["event_type"], columns["payload"]
         encoded = encode_checked(users, types, texts, payloads, anonymous_id)
     except (LookupError, TypeError, ValueError, RuntimeError):  # of whatever was given
+        return None
+    if max(map(len, encoded)) > largest:
+        return None
+    return Many(encoded, [time is not None for time in times])
+
+
+def encode_received_many(
+    events: Sequence[Any], now: float, anonymous_id: str | None, largest: int
+) -> Many | None:
+    """Encode events that another SDK has sent, as orjson has read them; as `encode_received` does.
+
+    Args:
+        events: The events, at least one.
+        now: As for `encode_many`.
+        anonymous_id: The visitor's; None for none.
+        largest: As for `encode_many`.
+
+    Returns:
+        As `encode_many`; also where they have fields that are not known here.
+    """
+    if write_json is None:
+        return None
+    try:
+        columns = _columns_of(events)
+        if columns is None or not columns.keys() <= {*_OURS}:
+            return None
+        times = columns.get("occurred_at") or [None] * len(events)
+        texts = _texts_of(times, now)
+        if texts == times and anonymous_id is None and {*map(tuple, events)} == {_OURS}:
+            encoded = [*map(write_json, events)]  # they are as they would be made
+        else:
+            users, types, payloads = columns["user_id"], columns["event_type"], columns["payload"]
+            encoded = encode_columns(users, types, texts, payloads, anonymous_id)
+    except (LookupError, TypeError, ValueError):
         return None
     if max(map(len, encoded)) > largest:
         return None

@@ -9,14 +9,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.errors import InvalidEventError
-from segops_durable.events import encode_received, write_json
+from segops_durable.events import encode_received, encode_received_many, write_json
 from segops_durable.intake.encoded import too_large
 from segops_durable.intake.sources.json_objects import read_object, read_strictly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from segops_durable.events import Many
 
 _LONGEST_WORDS = 200
+_MANY = 4
+"""From so many events on it pays to look for what they have in common."""
 
 
 def read_document(body: bytes) -> tuple[dict[str, Any], Callable[[Any], bytes]]:
@@ -34,6 +38,23 @@ def read_document(body: bytes) -> tuple[dict[str, Any], Callable[[Any], bytes]]:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return found, _write_with_care
+
+
+def encode_alike(
+    events: Sequence[object],
+    write: Callable[[Any], bytes],
+    now: float,
+    anonymous_id: str | None,
+    largest: int,
+) -> Many | None:
+    """The bytes of events that are alike, as nearly all batches are; as `encode_one` makes them.
+
+    Returns:
+        None where one of them has to be looked at by itself.
+    """
+    if write is not write_json or len(events) < _MANY:
+        return None
+    return encode_received_many(events, now, anonymous_id, largest)
 
 
 def encode_one(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from segops_durable.errors import InvalidEventError
 from segops_durable.intake import Encoded
-from segops_durable.intake.received import encode_one, first_line
+from segops_durable.intake.received import encode_alike, encode_one, first_line
 from segops_durable.intake.received import read_document as _read
 from segops_durable.relay.answers import bad_event, detail
 from segops_durable.system.clock import Moment
@@ -67,9 +67,12 @@ def encode_all(
     Raises:
         RefusedError: One of them cannot be sent; none is stored.
     """
+    timed = Moment(now.wall)
+    alike = encode_alike(events, write, now.wall, anonymous_id, largest)
+    if alike is not None:
+        return Encoded(alike.encoded, [timed if each else now for each in alike.are_timed])
     encoded: list[bytes] = []
     moments: list[Moment] = []
-    timed = Moment(now.wall)
     for number, event in enumerate(events):
         try:
             encoded.append(encode_one(event, write, now.wall, anonymous_id, largest))

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
 from segops_durable import Event, InvalidEventError
-from segops_durable.events import Many, encode_event, encode_many, encoding, fast_json
+from segops_durable.events import (
+    Many,
+    encode_event,
+    encode_many,
+    encode_received,
+    encode_received_many,
+    encoding,
+    fast_json,
+    many,
+)
 from support.examples import examples
 
 if TYPE_CHECKING:
@@ -217,3 +227,77 @@ def test_a_name_that_is_not_snake_case_is_warned_of_once(
     assert [each.getMessage() for each in caplog.records] == [
         "event_type 'Page Viewed' is not snake_case; it is sent as it is"
     ]
+
+
+def received(events: list[Any]) -> list[Any]:
+    """Events as they are read from the JSON that another SDK has sent."""
+    found: list[Any] = orjson.loads(json.dumps(events, allow_nan=False))
+    return found
+
+
+def received_one_by_one(events: list[Any], anonymous_id: str | None) -> list[bytes] | None:
+    try:
+        encoded = [
+            encode_received(each, orjson.dumps, now=NOW, anonymous_id=anonymous_id)
+            for each in events
+        ]
+    except InvalidEventError:
+        return None
+    return encoded if all(len(each) <= LARGEST for each in encoded) else None
+
+
+@settings(
+    max_examples=examples(1500),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+@given(batches(), st.sampled_from([None, "visitor"]), st.permutations([0, 1, 2, 3]))
+def test_received_events_have_the_same_bytes_at_once_and_one_by_one(
+    given_events: list[Any], anonymous_id: str | None, order: list[int]
+) -> None:
+    assume(all(isinstance(each, dict) for each in given_events))
+    names = [("user_id", "event_type", "occurred_at", "payload")[place] for place in order]
+    first = given_events[0]
+    ordered = {name: first[name] for name in names if name in first}
+    try:
+        events = received([{**ordered, **first}, *given_events[1:]])
+    except (TypeError, ValueError):
+        reject()
+    found = encode_received_many(events, NOW, anonymous_id, LARGEST)
+    if found is not None:
+        assert found.encoded == received_one_by_one(events, anonymous_id)
+        assert found.are_timed == [time_of(each) is not None for each in events]
+
+
+@pytest.mark.parametrize("time", [{}, {"occurred_at": None}, {"occurred_at": TIMES[0]}])
+def test_received_events_that_are_alike_are_encoded_at_once(time: dict[str, Any]) -> None:
+    events = received([{**PLAIN, "event_type": "Page Viewed", **time}] * 3)
+    for visitor in (None, "visitor"):
+        alone = received_one_by_one(events, visitor)
+        found = encode_received_many(events, NOW, visitor, LARGEST)
+        assert found == Many(alone or [], [bool(time.get("occurred_at"))] * 3)
+    assert encode_received_many([*events, 7], NOW, None, LARGEST) is None
+    assert encode_received_many([*events, {**events[0], "more": 1}], NOW, None, LARGEST) is None
+
+
+def test_received_events_that_are_as_they_would_be_stored_are_stored_as_they_are() -> None:
+    event = {
+        "user_id": "ann",
+        "event_type": "seen",
+        "occurred_at": "2026-01-31T12:00:00+00:00",
+        "payload": {"occurred_at": "2026-01-31T12:00:00+00:00"},
+    }
+    found = encode_received_many([event] * 3, NOW, None, LARGEST)
+    assert found == Many([orjson.dumps(event)] * 3, [True] * 3)
+    other = {name: event[name] for name in reversed(event)}  # of its two times the first counts
+    found = encode_received_many([other] * 3, NOW, None, LARGEST)
+    assert found == Many([orjson.dumps(event)] * 3, [True] * 3)
+
+
+def test_without_orjson_received_events_are_encoded_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(many, "write_json", None)
+    assert encode_received_many([PLAIN] * 3, NOW, None, LARGEST) is None
