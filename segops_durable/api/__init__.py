@@ -21,7 +21,7 @@ from __future__ import annotations
 from segops_durable.api.exchange import Exchange
 from segops_durable.api.handshake import SESSION_PATH, Handshake
 from segops_durable.api.header_auth import HeaderAuth
-from segops_durable.api.noted_rate import rate_of
+from segops_durable.api.noted_rate import rate_of, spare_of
 from segops_durable.api.observing import Observer, Watch
 from segops_durable.api.pacing import Pacer, Turns
 from segops_durable.api.rate import Rate
@@ -50,4 +50,5 @@ __all__ = [
     "judge_failure",
     "rate_of",
     "retry_after_seconds",
+    "spare_of",
 ]

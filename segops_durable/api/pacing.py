@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from segops_durable.system.clock import Clock
 
 _TOO_MANY = 429
+_SERVER_ERROR = 500
 _KEEP_SECONDS = 1.0
 """Between two notes at least, but for a change that was answered: a process that is killed leaves
 its turns of the last second unnoted, no more."""
@@ -99,7 +100,7 @@ class Pacer:
             if is_refused:
                 self._rate.refuse(now, made_at, self._order_of(answer))
             else:
-                self._rate.let_through(now)
+                self._rate.let_through(now, is_served=answer.status < _SERVER_ERROR)
             if self._rate.per_minute is None:
                 return
             if not is_refused and now - self._kept_at < _KEEP_SECONDS:

@@ -17,7 +17,8 @@ minute, up to one call a minute less than was refused. Then the rate grows, a li
 request that had to wait for its turn and was not refused. In the long run as many are refused as
 make up for that: with `MOST_GROWTH` one in thirty, and one in a hundred where devices have a call a
 minute. And the more there were in a row, the faster it grows. In a fleet a row is soon broken;
-whoever is alone by now does not take a day to find that out.
+whoever is alone by now does not take a day to find that out. While turns are left unused it grows
+as well, by a call a minute in each minute: `spare` has that.
 
 All of it was chosen by figures, of 1 to 40 devices on plans of 60 to 1,000 calls, and of 250 to
 10,000 of which each has but one call in many minutes.
@@ -26,11 +27,13 @@ All of it was chosen by figures, of 1 to 40 devices on plans of 60 to 1,000 call
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from segops_durable.api import noted_rate
 from segops_durable.api.let_through import LetThrough
 from segops_durable.api.noted_rate import DAY, LEAST, MOST, rate_of, row_of, seconds_of
+from segops_durable.api.search import Search
+from segops_durable.api.spare import Spare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,27 +76,6 @@ _WINDOW_WAIT = 5.0
 """Seconds: who is told to wait so long was refused by a window, and is awaited with all others at
 its end, however much later each of them was refused."""
 
-_LONG_WAIT = 20.0
-"""Seconds: who is told to wait so long has met a window that is used up, and no bucket."""
-
-_SHORTEST_WINDOW = 40.0
-"""Seconds since a search began after which such a window says what its share is."""
-
-
-@dataclass
-class _Search:
-    """The search for a share.
-
-    Attributes:
-        began: When its first request had its turn; None before.
-        since: When the rate was last doubled.
-        refused_at: When a request was first refused in it.
-    """
-
-    began: float | None = None
-    since: float = 0.0
-    refused_at: float | None = None
-
 
 class Rate:
     """Says when the next request may be made. Not safe for use by several threads.
@@ -119,23 +101,28 @@ class Rate:
         self._plateau = 0.0  # up to which a rate that was halved comes back soon
         self._row = 0  # requests that waited for their turns since one was refused
         self._was_let_through = True  # whether any was since then
-        self._search: _Search | None = None
+        self._search: Search | None = None
         self._through = LetThrough()
         self._next = -math.inf
         self._drawn = ANYWHERE if is_one_of_many else None  # where the next turn is drawn
         self._met_at = -math.inf  # since when there is a limit that was learned
         self._refused_at = -math.inf
-        self._was_long = False
+        self._asked = 0.0  # for how long SegOps wanted nothing when it last refused
+        self._spare = Spare()
 
     @property
     def per_minute(self) -> float | None:
         """Requests a minute at most for now; None for no limit."""
-        return self._share if self._learned is None else self._learned
+        if self._learned is None:
+            return self._share
+        return min(self._learned + self._spare.per_minute, self._share or MOST)
 
     def turn(self, now: float) -> float:
         """When the next request has its turn."""
         if self._search is not None:
             self._go_on(self._search, now)
+        elif self._drawn is None and self._learned is not None:
+            self._spare.grow(now, self._next)
         rate = self.per_minute
         if rate is None:
             return now
@@ -143,6 +130,8 @@ class Rate:
             low, high = self._drawn
             self._drawn = None
             self._next = now + self._draw(low * _MINUTE / rate, high * _MINUTE / rate)
+        if self._next > now:
+            self._spare.pause()
         return max(now, self._next)
 
     def take(self, now: float, *, has_waited: bool) -> None:
@@ -160,12 +149,20 @@ class Rate:
         if self._is_one_of_many or self._learned is not None:
             spacing *= self._draw(1.0, 1.0 + LONGEST_SPREAD)
         self._next = max(self._next, now) + spacing
+        self._spare.pause()
         if has_waited and self._learned is not None and self._search is None:
             self._grow(self._learned, min(spacing / _MINUTE, 5.0))
 
-    def let_through(self, now: float) -> None:
-        """Note that a request was not refused for its rate, whatever else was said of it."""
+    def let_through(self, now: float, *, is_served: bool = True) -> None:
+        """Note that a request was not refused for its rate, whatever else was said of it.
+
+        Args:
+            now: The time.
+            is_served: Whether SegOps is there: else what was sent waits on. Defaults to True.
+        """
         self._through.note(now)
+        if is_served:
+            self._spare.go_on(now)
         self._was_let_through = True
 
     def refuse(self, now: float, made_at: float, wait: float) -> None:
@@ -180,51 +177,49 @@ class Rate:
         if made_at <= self._refused_at:
             return
         self._refused_at = now
-        self._was_long = wait >= _LONG_WAIT
+        self._asked = wait
         rate = self.per_minute
         if self._learned is None:
             self._met_at = now
         if rate is None:
             self._learned = max(self._through.since(now - _MINUTE) / 2, FIRST_RATE)
-            self._search = _Search()
+            self._search = Search()
             self._drawn = ANYWHERE if wait >= _WINDOW_WAIT else self._drawn
         elif self._search is None:
-            self._plateau = rate - 1.0
-            least = max(LEAST, min(rate, LEAST_FOUND, _MINUTE / self._longest_wait(now)))
-            self._learned = max(rate / (2 if self._was_let_through else 4), least)
             # or all whom one window has refused would go on in step
-            self._drawn = ANYWHERE if rate >= 1 else LATER
+            self._drawn = ANYWHERE if self._halve(rate, now) >= 1 else LATER
         elif self._search.refused_at is None:
             self._search.refused_at = now
         self._row = 0
         self._was_let_through = False
+        self._spare.end()
+
+    def _halve(self, rate: float, now: float) -> float:
+        """Make a rate less that was refused; return what it was, or all that was known of it."""
+        if self._learned is not None and self._spare.per_minute > self._learned:
+            # most of it was never tried: what was learned holds again, or what is let through now
+            found = SHARE_USED * self._through.since(now - _MINUTE)
+            self._learned = min(max(self._learned, found), rate / 2)
+            return self._learned
+        self._plateau = rate - 1.0
+        least = max(LEAST, min(rate, LEAST_FOUND, _MINUTE / self._longest_wait(now)))
+        self._learned = max(rate / (2 if self._was_let_through else 4), least)
+        return rate
 
     def _longest_wait(self, now: float) -> float:
         return max(LONGEST_WAIT * (now - self._met_at), _MINUTE)
 
-    def _go_on(self, search: _Search, now: float) -> None:
+    def _go_on(self, search: Search, now: float) -> None:
         """See what a search has found so far; at the next turn, so after what SegOps ordered."""
         if search.began is None:
             search.began = search.since = now
         if search.refused_at is not None:
-            if self._was_long:
-                is_over = now - search.began >= _SHORTEST_WINDOW
-            else:  # a bucket: nothing was refused for a minute before the rate was doubled
-                is_over = search.since > search.began or now - search.since >= _MINUTE
-            if is_over:
-                self._settle_for(self._found_by(search, now))
+            if search.is_over(now, self._asked):
+                self._settle_for(search.found(self._through, now, self._asked))
         elif now - search.since >= _MINUTE and self._learned is not None:
             if self._through.since(search.since) >= self._learned / 2:  # or it kept nothing back
                 self._learned = min(self._learned * 2, MOST)
             search.since = now
-
-    def _found_by(self, search: _Search, now: float) -> int:
-        """How many requests were let through in the minute that a search goes by."""
-        if search.began is None or search.refused_at is None:
-            return 0
-        if self._was_long:
-            return self._through.since(max(search.began, search.refused_at - _MINUTE))
-        return self._through.since(max(search.began, now - _MINUTE))
 
     def _settle_for(self, found: int) -> None:
         self._search = None
@@ -254,11 +249,12 @@ class Rate:
             "per_minute": self._learned,
             "plateau": self._plateau,
             "row": self._row,
+            "spare": self._spare.noted,
             "met": min(now - self._met_at, DAY),
             "search": None
             if search is None
             else {
-                "found": self._found_by(search, now),
+                "found": search.found(self._through, now, self._asked),
                 "is_over": search.refused_at is not None,
             },
         }
@@ -267,8 +263,9 @@ class Rate:
         """Go on from what another process has kept; what cannot be meant is passed over.
 
         Args:
-            kept: What `kept` has said; `wait` is what is left of it. `is_after_power_cut`, if all
-                who share the limit may have been started at once: then the turn is drawn.
+            kept: What `kept` has said; `wait` is what is left of it, and `unused` are the seconds
+                since that was over. `is_after_power_cut`, if all who share the limit may have been
+                started at once: then the turn is drawn, and what was learned holds.
             now: The time.
         """
         learned = rate_of(kept.get("per_minute"))
@@ -278,13 +275,16 @@ class Rate:
             self._row = row_of(kept.get("row"))
             self._met_at = now - seconds_of(kept.get("met"))
             self._search = None
+            spare = noted_rate.spare_of(kept)
+            if spare is not None:
+                self._spare.begin(now, spare)
             found = kept.get("search")
             if isinstance(found, dict) and self._share is None:
                 if found.get("is_over") is True:
                     count = found.get("found")
                     self._settle_for(count if isinstance(count, int) else 0)
                     return
-                self._search = _Search()
+                self._search = Search()
         rate, wait = self.per_minute, kept.get("wait")
         if rate is not None and isinstance(wait, float | int):
             is_one_of_many = self._is_one_of_many or self._learned is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from segops_durable.api import rate_of
+from segops_durable.api import rate_of, spare_of
 from segops_durable.cli.command import is_verbose
 from segops_durable.cli.output import (
     moment,
@@ -41,9 +41,10 @@ def how_it_stands(outbox: Outbox) -> dict[str, Any]:
 
 
 def _rate_of(outbox: Outbox) -> float | None:
-    """What was learned of how many requests a minute may be made; None if nothing was."""
-    learned = rate_of((outbox.kept_rate() or {}).get("per_minute"))
-    return None if learned is None else round(learned, 3)
+    """What is known now of how many requests a minute may be made; None if nothing is."""
+    kept = outbox.kept_rate() or {}
+    learned = rate_of(kept.get("per_minute"))
+    return None if learned is None else round(learned + (spare_of(kept) or 0.0), 3)
 
 
 def _sender_of(outbox: Outbox) -> dict[str, Any] | None:

@@ -163,7 +163,8 @@ class Outbox:
     def kept_rate(self) -> dict[str, Any] | None:
         """What was noted of it, with what is left of `wait`; None if nothing was.
 
-        `is_after_power_cut` says whether the machine was started since, just now.
+        `unused` are the seconds since that was over. `is_after_power_cut` says whether the machine
+        was started since, just now.
         """
         kept = self.sender_lock.rate()
         order = None if kept is None else order_of(json.dumps(kept.get("wait")))
@@ -171,8 +172,11 @@ class Outbox:
             return None
         now = self._clock.moment()
         is_after_power_cut = was_just_booted_since(order.since, now)
-        wait = order.left(now).seconds
-        return {**kept, "wait": wait, "is_after_power_cut": is_after_power_cut}
+        times = {
+            "wait": order.left(now).seconds,
+            "unused": max(0.0, order.passed(now) - order.seconds),
+        }
+        return {**kept, **times, "is_after_power_cut": is_after_power_cut}
 
     def look_after(self) -> None:
         """Notice a file that vanished or was replaced, or records that are damaged.

@@ -39,13 +39,16 @@ class Order(NamedTuple):
     since: Moment
     later: float | None = None
 
-    def left(self, now: Moment) -> Left:
-        """What is left of it."""
+    def passed(self, now: Moment) -> float:
+        """Seconds since it was asked for; less than 0 where the time of day was set back."""
         then = self.since
         if then.uptime is not None and now.uptime is not None and then.boot == now.boot:
-            passed = now.uptime - then.uptime
-        else:
-            passed = now.wall - then.wall
+            return now.uptime - then.uptime
+        return now.wall - then.wall
+
+    def left(self, now: Moment) -> Left:
+        """What is left of it."""
+        passed = self.passed(now)
         seconds = min(max(0.0, self.seconds - passed), self.seconds)
         if self.later is None:
             return Left(seconds, None)

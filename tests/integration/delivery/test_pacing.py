@@ -84,6 +84,39 @@ def test_the_next_process_goes_on_at_the_rate_that_was_learned_whatever_the_limi
         assert rate_of(again) == FIRST_RATE
 
 
+@pytest.mark.parametrize("how", ["idle", "started anew", "machine started anew"])
+def test_what_was_learned_in_an_outage_is_outgrown_by_the_clock_while_nothing_is_sent(
+    make_rig: Callable[..., Rig], how: str
+) -> None:
+    with Peer(too_many) as segops:
+        rig = make_rig(segops.url, max_requests_per_minute=60)
+        rig.append(1)
+        for _ in range(6):
+            rig.next_round()
+        segops.react = segops.accept
+        while not segops.accepted:
+            rig.next_round()
+        learned = rate_of(rig)
+        assert learned is not None
+        assert learned < 3
+        rig.clock.move(60.0 / learned)  # its next turn is there
+        if how != "idle":
+            rig.close()
+        rig.clock.move(10 * 60)
+        if how == "machine started anew":
+            rig.clock.reboot(3600)  # long ago: it is no fleet that has power again
+        if how != "idle":
+            rig = make_rig(segops.url, rig.clock, max_requests_per_minute=60)
+        rig.append(1, first=1)
+        rig.round()
+        assert len(segops.accepted) == 2
+        assert rate_of(rig) == pytest.approx(learned + 10, abs=0.2)
+        rig.clock.move(3600)
+        rig.append(1, first=2)
+        rig.round()
+        assert rate_of(rig) == 60
+
+
 def test_whoever_takes_the_place_of_one_that_hears_nothing_goes_on_at_its_rate(
     make_rig: Callable[..., Rig],
 ) -> None:

@@ -169,3 +169,21 @@ def test_the_last_of_a_fleet_do_not_wait_for_those_who_are_done(
     run = Run(learned, size, limit, counting=counting, seed=1, minutes=600, calls=calls)
     assert run.ended_at <= 1.6 * size * calls / limit * MINUTE
     assert sum(run.refused.values()) <= 13 * size
+
+
+@pytest.mark.parametrize("counting", COUNTINGS)
+@pytest.mark.parametrize(
+    ("size", "limit", "share"), [(1, 60, 0.5), (40, 60, 1.38), (250, 25, 0.092)]
+)
+def test_a_fleet_that_had_nothing_to_send_for_hours_is_told_once_and_goes_on(
+    size: int, limit: int, share: float, counting: str
+) -> None:
+    def idle(chance: random.Random, _size: int) -> Rate:
+        rate = Rate(None, draw=chance.uniform)
+        rate.go_on_from({"wait": 0.0, "per_minute": share, "spare": 0.0, "unused": 3 * 3600}, 0.0)
+        return rate
+
+    run = Run(idle, size, limit, counting=counting, seed=1, minutes=60)
+    assert sum(run.refused[minute] for minute in range(5)) <= 3 * size
+    assert run.share_refused(5) <= (0.02 if size < limit else 0.25)
+    assert run.share_used(5) >= 0.6

@@ -49,16 +49,6 @@ def test_a_rate_of_one_or_two_calls_stays_halved_and_leaves_its_calls_to_others(
     assert rate_after(rate, 10) < 1.1
 
 
-def test_a_limit_that_keeps_nothing_back_does_not_grow() -> None:
-    rate = Rate(60.0)
-    rate.refuse(0.0, 0.0, 10.0)
-    for hours in range(1, 1000):
-        now = hours * 3600.0
-        assert rate.turn(now) == now
-        rate.take(now, has_waited=False)
-    assert rate.per_minute == 30.0
-
-
 def test_of_several_requests_that_are_refused_together_one_counts() -> None:
     rate = Rate(60.0)
     for _ in range(5):
