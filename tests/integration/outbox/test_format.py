@@ -27,6 +27,8 @@ from segops_durable.outbox.records.schema import (
     SELECT,
     UPGRADES,
 )
+from segops_durable.outbox.store.keeping import Keeping
+from segops_durable.outbox.store.moving import move_to_new_inode
 from support.clock import MovableClock
 
 if TYPE_CHECKING:
@@ -159,8 +161,14 @@ def test_each_note_is_named(tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     shutil.copy(tmp_path / "outbox.db", copy)  # its ids may be given by another as well
     Outbox(copy, api_url="https://a.example", key_fingerprint="k").close()
-    with closing(sqlite3.connect(copy)) as file:
-        found |= {name for (name,) in file.execute("SELECT name FROM meta")}
+    move_to_new_inode(copy)
+    with closing(Outbox(copy, api_url="https://a.example", key_fingerprint="k")) as replaced:
+        replaced.commit.append([EVENT])
+        before = replaced._store._live.current()
+        shutil.copy(copy, tmp_path / "backup.db")
+        (tmp_path / "backup.db").replace(copy)
+        Keeping(copy, lambda: "copy.db.damaged-now").keep(before)
+        found |= {name for (name,) in before.writer.execute("SELECT name FROM meta")}
     assert {re.sub(r"^(adopting |aside:).*", r"\1…", name) for name in found} == named
 
 
