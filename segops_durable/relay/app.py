@@ -19,6 +19,7 @@ from segops_durable.relay.access import Access
 from segops_durable.relay.answers import RefusedError, detail, not_stored
 from segops_durable.relay.bodies import GoneError, read_body
 from segops_durable.relay.documents import encode_all, events_of, read_document
+from segops_durable.relay.protocol import is_alone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -151,7 +152,7 @@ class App:
         """Answer once the events are on the disk."""
         receipt = self._receipt(scope, caller, body, answer)
         try:
-            await self._client.accept(events, caller.identity, receipt)
+            await self._client.accept(events, caller.identity, receipt, is_alone=is_alone(scope))
         except RepeatedRequestError as repeated:
             if not repeated.is_same:
                 raise detail(422, "The Idempotency-Key was used for another body.") from None

@@ -92,7 +92,12 @@ class RelayClient(AsyncSegOpsClient):
         return self.inner._outbox.path  # noqa: SLF001 - of its own within
 
     async def accept(
-        self, events: Encoded, identity: str = NO_IDENTITY, receipt: Receipt | None = None
+        self,
+        events: Encoded,
+        identity: str = NO_IDENTITY,
+        receipt: Receipt | None = None,
+        *,
+        is_alone: bool = False,
     ) -> None:
         """Store events, all or none; they are durable when this returns.
 
@@ -102,6 +107,7 @@ class RelayClient(AsyncSegOpsClient):
             events: The events.
             identity: Whose they are. Defaults to nobody's: each speaks for its own user.
             receipt: What the request is known by, if it is made again. Defaults to none.
+            is_alone: Whether no other request can come at once with it. Defaults to False.
 
         Raises:
             RepeatedRequestError: It was made before; nothing is stored.
@@ -112,7 +118,7 @@ class RelayClient(AsyncSegOpsClient):
         also = None if receipt is None else self._receipts.noting(receipt)
         entry = Entry(events.encoded, identity, events.moments, None, also=also)
         try:
-            await self._together.add(entry)
+            await self._together.add(entry, is_alone=is_alone)
         except (StorageError, QueueFullError) as error:
             self._trouble = (str(error), time.monotonic() + _TROUBLE_SECONDS)
             raise

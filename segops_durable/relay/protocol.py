@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 HEAD_SECONDS = 20.0
 """For what goes before a body to arrive whole; a body has a time of its own."""
 
-_ABORT = "relay.abort"
+_ABORT, _TASKS = "relay.abort", "relay.tasks"
 
 
 def hang_up(scope: Scope) -> None:
     """Reset the connection of a request: what was not taken of an answer is not waited for."""
     scope["state"][_ABORT]()
+
+
+def is_alone(scope: Scope) -> bool:
+    """Whether no other request is here: none is being answered, or has been read in this turn."""
+    return len(scope["state"][_TASKS]) == 1
 
 
 class Protocol(H11Protocol):
@@ -34,7 +39,11 @@ class Protocol(H11Protocol):
         """Wait for the first request, and not for ever."""
         super().connection_made(transport)
         # each scope of this connection has it
-        self.app_state: dict[str, Any] = {**self.app_state, _ABORT: transport.abort}
+        self.app_state: dict[str, Any] = {
+            **self.app_state,
+            _ABORT: transport.abort,
+            _TASKS: self.tasks,
+        }
         self._wait()
 
     def data_received(self, data: bytes) -> None:

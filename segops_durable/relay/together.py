@@ -1,8 +1,9 @@
 """What is received at once is committed at once: by the loop itself, as long as that is short.
 
 To wake the thread that stores, and the loop again, takes as long as to commit a batch. So whatever
-requests the loop has read in one turn are committed by the loop itself, in one transaction. Where
-the disk is slow, or another process holds the outbox, that thread does it, and the loop serves.
+requests the loop has read in one turn are committed by the loop itself, in one transaction; one
+that is alone, at once. Where the disk is slow, or another process holds the outbox, that thread
+does it, and the loop serves.
 """
 
 from __future__ import annotations
@@ -45,8 +46,12 @@ class Together:
         self._elsewhere_until = 0.0
         self._seconds_elsewhere = _LEAST_SECONDS_ELSEWHERE
 
-    async def add(self, entry: Entry) -> None:
+    async def add(self, entry: Entry, *, is_alone: bool = False) -> None:
         """Store an entry; it is durable when this returns.
+
+        Args:
+            entry: What is to be stored.
+            is_alone: Whether nobody else can come in this turn. Defaults to False.
 
         Raises:
             SegOpsError: It could not be stored, or it is unknown whether it was.
@@ -54,16 +59,20 @@ class Together:
         if time.monotonic() < self._elsewhere_until:
             await self._store_elsewhere(entry)
             return
+        error = self._stored([entry])[0] if is_alone else await self._in_turn(entry)
+        if isinstance(error, QueueFullError):
+            await self._store_elsewhere(entry)  # where it may wait for room
+        elif error is not None:
+            raise error
+
+    async def _in_turn(self, entry: Entry) -> Exception | None:
+        """Have an entry stored with those of the others; say how it has fared."""
         loop = asyncio.get_running_loop()
         fared: asyncio.Future[Exception | None] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._commit)  # once all that are ready have had their turn
         self._waiting.append((entry, fared))
-        error = await fared
-        if isinstance(error, QueueFullError):
-            await self._store_elsewhere(entry)  # where it may wait for room
-        elif error is not None:
-            raise error
+        return await fared
 
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -78,16 +87,20 @@ class Together:
         self._commit_some(some)
 
     def _commit_some(self, some: Sequence[Waiting]) -> None:
-        start = time.monotonic()
-        errors: Sequence[Exception | None]
-        try:
-            errors = self._store([entry for entry, _ in some])
-        except Exception as failure:  # noqa: BLE001 - it is for those who wait, whatever it is
-            errors = [copy.copy(failure) for _ in some]
-        self._heed(start, time.monotonic())
+        errors = self._stored([entry for entry, _ in some])
         for (_, fared), error in zip(some, errors, strict=True):
             if not fared.done():  # its task was not cancelled
                 fared.set_result(error)
+
+    def _stored(self, entries: Sequence[Entry]) -> Sequence[Exception | None]:
+        """Store entries in one transaction; say how each has fared."""
+        start = time.monotonic()
+        try:
+            return self._store(entries)
+        except Exception as failure:  # noqa: BLE001 - it is for those who wait, whatever it is
+            return [copy.copy(failure) for _ in entries]
+        finally:
+            self._heed(start, time.monotonic())
 
     def _heed(self, start: float, end: float) -> None:
         """Have others store for a while after a commit that was slow."""

@@ -91,6 +91,35 @@ def test_a_slow_commit_is_the_last_on_the_loop_for_a_while(monkeypatch: pytest.M
     assert (disk.commits, disk.elsewhere) == ([[1]], [1, 1])
 
 
+def test_one_that_is_alone_is_stored_before_the_loop_has_another_turn() -> None:
+    disk = Disk()
+    added = Together(disk.store, disk.store_elsewhere).add(entry(1), is_alone=True)
+    with pytest.raises(StopIteration):  # it waits for nothing
+        added.send(None)
+    assert disk.commits == [[1]]
+
+
+def test_one_that_is_alone_fares_as_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "LONGEST_SECONDS", 0.001)
+
+    def add_two(disk: Disk) -> None:
+        async def run() -> None:
+            both = Together(disk.store, disk.store_elsewhere)
+            for _ in range(2):
+                await both.add(entry(1), is_alone=True)
+
+        asyncio.run(run())
+
+    slow, full = Disk(), Disk(each=QueueFullError("full", path="x"))
+    slow.seconds = 0.01
+    add_two(slow)
+    assert (slow.commits, slow.elsewhere) == ([[1]], [1])
+    add_two(full)
+    assert full.elsewhere == [1, 1]
+    with pytest.raises(StorageError):
+        add_two(Disk(StorageError("no", path="x")))
+
+
 def test_one_that_stopped_waiting_does_no_harm_to_the_others() -> None:
     disk = Disk()
 
