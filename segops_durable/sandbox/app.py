@@ -240,8 +240,9 @@ def _broken_answer(faults: Faults, body: bytes) -> Response | None:
         return _detail(413, f"The body is larger than {faults.body_limit} bytes.")
     if faults.status is None:
         return None
-    seconds = faults.retry_after
-    headers = {} if seconds is None else {"Retry-After": f"{seconds:g}"}
+    patience = faults.retry_after
+    text = patience if isinstance(patience, str) else f"{patience or 0:g}"
+    headers = {} if patience is None else {"Retry-After": text}
     if faults.json is not None:
         return JSONResponse(faults.json, faults.status, headers)
     return _detail(faults.status, "A fault of the sandbox.", headers)

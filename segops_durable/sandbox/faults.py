@@ -11,6 +11,7 @@ from segops_durable.sandbox.checks import BadFieldError, check_number
 
 _LONGEST = 3600.0
 _LARGEST = 1 << 30
+_LONGEST_TEXT = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Faults:
         delay: Seconds before anything else happens. Defaults to 0.
         status: Answer with this status instead of serving the request.
         json: The body to go with `status`. Defaults to a ``detail``.
-        retry_after: Seconds for a ``Retry-After`` header to go with `status`.
+        retry_after: Seconds for a ``Retry-After`` header to go with `status`, or its text: a date.
         reset: Reset the connection ``before`` the events are accepted, or ``after``.
         portal: Answer 200 with a HTML page, as a captive portal does.
         redirect: Answer 302 to this place.
@@ -36,7 +37,7 @@ class Faults:
     delay: float = 0.0
     status: int | None = None
     json: Any = None
-    retry_after: float | None = None
+    retry_after: float | str | None = None
     reset: Literal["before", "after"] | None = None
     portal: bool = False
     redirect: str | None = None
@@ -49,18 +50,27 @@ class Faults:
         for name, low, high in (
             ("times", 0, _LARGEST),
             ("status", 200, 599),
-            ("retry_after", 0, _LONGEST * 24),
             ("body_limit", 0, _LARGEST),
             ("seed", 0, _LARGEST),
         ):
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name), low, high)
+        self._check_retry_after()
         if self.reset not in {None, "before", "after"}:
             raise BadFieldError("reset", f'must be "before" or "after", got {self.reset!r}')
         if self.redirect is not None and not isinstance(self.redirect, str):
             raise BadFieldError("redirect", f"must be a URL or a path, got {self.redirect!r}")
         if not isinstance(self.portal, bool):
             raise BadFieldError("portal", f"must be true or false, got {self.portal!r}")
+
+    def _check_retry_after(self) -> None:
+        given = self.retry_after
+        if not isinstance(given, str):
+            if given is not None:
+                check_number("retry_after", given, 0, _LONGEST * 24)
+        elif not (given.isascii() and given.isprintable() and 0 < len(given) <= _LONGEST_TEXT):
+            problem = f"must be seconds, or 1 to {_LONGEST_TEXT} letters of ASCII, got {given!r}"
+            raise BadFieldError("retry_after", problem)
 
 
 _NONE = Faults()

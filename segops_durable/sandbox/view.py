@@ -143,7 +143,9 @@ def sentence_of(faults: Faults) -> str:
 
 
 def _doings(faults: Faults) -> tuple[str, ...]:
-    again = "" if faults.retry_after is None else f", Retry-After {faults.retry_after:g} s"
+    patience = faults.retry_after
+    text = patience if isinstance(patience, str) else f"{patience or 0:g} s"
+    again = "" if patience is None else f", Retry-After {text}"
     return (
         f"answered {faults.delay:g} s late" if faults.delay else "",
         f"the connection is reset {faults.reset} the events are accepted" if faults.reset else "",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter, defaultdict
 from contextlib import suppress
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from typing_extensions import Self
+
     from segops_durable.sandbox import Sandbox
 
 pytestmark = [pytest.mark.long, pytest.mark.one_python]
 
 KILLS = 12
-# but 429: whom a server refuses by chance has no share of a limit to learn, and would hardly send
 FAULTS: tuple[dict[str, Any], ...] = (
     {"status": 500},
     {"status": 503, "retry_after": 0.1},
@@ -35,6 +38,12 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"delay": 0.05},
     {"body_limit": 400},
     {},
+)
+# each once, for whom a server refuses by chance has no share of a limit to learn
+PATIENCE: tuple[Callable[[], float | str | None], ...] = (
+    lambda: None,
+    lambda: 0.1,
+    lambda: formatdate(time.time() + 1, usegmt=True),
 )
 
 
@@ -83,18 +92,36 @@ class Weather:
         self._sandbox = sandbox
         self._chance = chance
         self._over = threading.Event()
+        self._changing = threading.Lock()
         self._thread = threading.Thread(target=self._change)
 
     def _change(self) -> None:
         while not self._over.wait(0.1):
-            if self._chance.random() < 0.2:
-                self._sandbox.stop()
-                self._over.wait(0.3)
-                self._sandbox.start()
-            self._sandbox.faults(**self._chance.choice(FAULTS), rate=0.7)
+            with self._changing:
+                if self._chance.random() < 0.2:
+                    self._sandbox.stop()
+                    self._over.wait(0.3)
+                    self._sandbox.start()
+                self._sandbox.faults(**self._chance.choice(FAULTS), rate=0.7)
 
-    def __enter__(self) -> None:
+    def refuse_one(self, patience: float | str | None) -> None:
+        """Answer the next request with 429, whatever the weather; returns once that is done."""
+        with self._changing:
+            before = self._refused
+            self._sandbox.faults(status=429, retry_after=patience, times=1)
+            for _ in range(6000):
+                if self._refused > before:
+                    return
+                threading.Event().wait(0.01)
+            raise AssertionError("no request was made")
+
+    @property
+    def _refused(self) -> int:
+        return sum(row["answer"] == "429" for row in self._sandbox.requests())
+
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
@@ -103,11 +130,19 @@ class Weather:
 
 
 def kill_now_and_then(
-    relay: RelayProcess, clients: list[Official], chance: random.Random, kills: int
+    relay: RelayProcess,
+    clients: list[Official],
+    chance: random.Random,
+    kills: int,
+    weather: Weather,
 ) -> None:
+    """Kill the relay, and have it started anew; some lives begin with a 429, and are soon over."""
+    refusals = dict(zip(range(2, kills, kills // len(PATIENCE)), PATIENCE, strict=True))
     for each in clients:
         each.thread.start()
-    for _ in range(kills):
+    for life in range(kills):
+        if life in refusals:
+            weather.refuse_one(refusals[life]())
         before = sum(len(each.acknowledged) for each in clients)
         wanted = before + chance.randrange(5, 80)
         for _ in range(3000):
@@ -115,6 +150,8 @@ def kill_now_and_then(
                 break
             threading.Event().wait(0.01)
         relay.kill()
+        if life in refusals:  # or each life after it would hardly send
+            relay.forget_rate()
         relay.start()
     for each in clients:
         each.end()
@@ -174,8 +211,8 @@ def test_the_official_client_with_a_secret_key_loses_nothing_that_was_answered(
     chance = random.Random(2026)
     relay = start_relay()
     clients = [Official(relay.url, "sk_test", f"client-{number}") for number in range(3)]
-    with Weather(sandbox, chance):
-        kill_now_and_then(relay, clients, chance, KILLS)
+    with Weather(sandbox, chance) as weather:
+        kill_now_and_then(relay, clients, chance, KILLS, weather)
     relay.kill()  # so that no pause of its sender is waited for
     relay.start()
     judge(sandbox, clients, wait_until)
@@ -198,8 +235,8 @@ def test_the_official_client_with_a_public_key_has_each_event_sent_as_whom_it_wa
             return segops.UserContext(**fields)
 
         clients.append(Official(relay.url, "pk_test", name, get_user=signed))
-    with Weather(sandbox, chance):
-        kill_now_and_then(relay, clients, chance, KILLS)
+    with Weather(sandbox, chance) as weather:
+        kill_now_and_then(relay, clients, chance, KILLS, weather)
     relay.kill()
     relay.start()
     judge(sandbox, clients, wait_until)

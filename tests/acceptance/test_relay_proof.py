@@ -13,7 +13,7 @@ TOOL = Path(__file__).parents[2] / "tools" / "relay_kills.py"
 pytestmark = [pytest.mark.long, pytest.mark.one_python]
 
 
-def relay_kills(*options: str) -> tuple[int, str]:
+def relay_kills(*options: str) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, str(TOOL), "--seed", "2026", "--kills", "15", *options],
         capture_output=True,
@@ -22,12 +22,14 @@ def relay_kills(*options: str) -> tuple[int, str]:
         check=False,
     )
     (verdict,) = (line for line in done.stdout.splitlines() if line.startswith("VERDICT"))
-    return done.returncode, verdict
+    return done.returncode, verdict, done.stdout
 
 
 def test_kills_of_a_relay_lose_nothing_that_was_answered_and_store_nothing_twice() -> None:
-    status, verdict = relay_kills()
+    status, verdict, told = relay_kills()
     assert status == 0, verdict
+    (refused,) = (line for line in told.splitlines() if line.startswith("429 to batches"))
+    assert all(kind in refused for kind in ("without Retry-After", "with seconds", "with a date"))
     assert "0 lost, 0 altered, 0 keys with two bodies" in verdict
 
 
@@ -39,6 +41,6 @@ def test_kills_of_a_relay_lose_nothing_that_was_answered_and_store_nothing_twice
     ],
 )
 def test_a_relay_that_loses_or_doubles_events_is_found_out(mutant: str, words: str) -> None:
-    status, verdict = relay_kills("--mutant", mutant)
+    status, verdict, _ = relay_kills("--mutant", mutant)
     assert status == 1
     assert words in verdict

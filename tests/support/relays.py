@@ -150,6 +150,10 @@ class RunningRelay:
             count: int = connection.execute(sql).fetchone()[0]
         return count
 
+    def forget_rate(self) -> None:
+        """Remove the note of what a 429 has taught, between two lives."""
+        self.queue_path.with_name(self.queue_path.name + ".sender").unlink(missing_ok=True)
+
     def __enter__(self) -> Self:
         return self.start()
 

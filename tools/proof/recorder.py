@@ -50,13 +50,13 @@ class Reply:
         status: The answer's.
         is_heard: Whether the answer is sent; without it the connection is closed.
         drips: Whether it comes a few bytes at a time.
-        retry_after: Seconds, as the header of that name. Defaults to none.
+        retry_after: Seconds, or the text, of the header of that name. Defaults to none.
     """
 
     status: int = 202
     is_heard: bool = True
     drips: bool = False
-    retry_after: int | None = None
+    retry_after: int | str | None = None
 
     @property
     def is_success(self) -> bool:

@@ -2,9 +2,10 @@
 
 Callers post batches, and post each again, under its Idempotency-Key, until it is answered. The
 relay is killed with SIGKILL: while it opens its outbox, at any instant, while a batch is under way
-to SegOps, and between SegOps' answer and the removal. At the end the outbox is emptied. Every event
-of a batch that was answered must have arrived, as it was posted; a kill may have repeated one batch
-to SegOps, and a batch that was posted again is stored once.
+to SegOps, and between SegOps' answer and the removal. Each 25th batch SegOps refuses with 429:
+without a `Retry-After`, with seconds, with a date. At the end the outbox is emptied. Every event of
+a batch that was answered must have arrived, as it was posted; a kill may have repeated one batch to
+SegOps, and a batch that was posted again is stored once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from email.utils import formatdate
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +41,7 @@ _INSTANTS = ("opening", "anywhere", "in flight", "answered")
 _OPENING_SECONDS, _LIFE_SECONDS, _ANSWERED_SECONDS = 0.15, 0.5, 0.002
 _MOST_SECONDS_TO_WAIT = 10.0
 _MOST_BATCHES = 12
+_REFUSED_EVERY = 25
 
 
 class RelayProof:
@@ -55,6 +59,8 @@ class RelayProof:
         self._requests = home / "requests"
         self._recorder = Recorder(self._requests, self._came, lambda: self._notice("answered"))
         self._trap: Trap | None = None
+        self._numbers = count(1)
+        self.refused: Counter[str] = Counter()
         self.kills: Counter[str] = Counter()
         self._life = RelayLife(
             self._recorder.url,
@@ -114,7 +120,17 @@ class RelayProof:
 
     def _came(self, _request: Request) -> Reply:
         self._notice("in flight")
-        return Reply()
+        number = next(self._numbers)
+        if number % _REFUSED_EVERY:
+            return Reply()
+        kinds: dict[str, str | None] = {
+            "without Retry-After": None,
+            "with seconds": "0.1",
+            "with a date": formatdate(time.time() + 1, usegmt=True),
+        }
+        kind = [*kinds][number // _REFUSED_EVERY % len(kinds)]
+        self.refused[kind] += 1
+        return Reply(429, retry_after=kinds[kind])
 
     def _notice(self, instant: str) -> None:
         if self._trap is not None:
@@ -166,6 +182,8 @@ def main(arguments: list[str]) -> int:
     done = proof.kills.total()
     print(f"{done:,} kills in {time.monotonic() - start:.0f} s: {of_what}")
     print(f"{found.arrived:,} events arrived; {repeated:,} requests were made again")
+    refused = ", ".join(f"{number:,} {kind}" for kind, number in proof.refused.items())
+    print(f"429 to batches: {refused or 'none'}")
     twice = proof.stored_twice
     problems = [f"{twice:,} events that were posted again were stored again"] if twice else []
     line, status = found.verdict(f"{done:,} kills of a relay, seed {seed}", problems)

@@ -14,6 +14,7 @@ from _lifetime import end_with_the_tool
 
 from proof.events import make_event
 from proof.life import BATCH
+from segops_durable.api import Rate
 from segops_durable.client import Options
 from segops_durable.outbox import Receipts
 from segops_durable.relay import Relay, RelaySettings
@@ -54,6 +55,8 @@ class RelayLife:
 def live(life: RelayLife) -> None:
     """Serve until somebody kills this process."""
     end_with_the_tool()
+    # whom a server refuses every so many requests has no share to learn, and would hardly send
+    Rate.refuse = lambda *_given: None  # type: ignore[method-assign]  # as is meant
     if life.mutant == "answer-first":
         RelayClient.accept = _accept_later  # type: ignore[method-assign,assignment]  # as is meant
     elif life.mutant == "no-receipts":

@@ -21,6 +21,7 @@ EVENT = {"user_id": "u-1", "event_type": "page_viewed"}
 TRACK = "/api/ingestion/track/"
 BATCH = "/api/ingestion/track/batch/"
 SESSION = "/api/auth/session/"
+DATE = "Mon, 30 Nov 2026 12:00:00 GMT"
 
 
 def post(
@@ -145,6 +146,7 @@ def test_a_plan_limits_the_calls_of_a_minute(sandbox: Sandbox) -> None:
     ("fault", "status", "header"),
     [
         ({"status": 503, "retry_after": 7}, 503, ("Retry-After", "7")),
+        ({"status": 429, "retry_after": DATE}, 429, ("Retry-After", DATE)),
         ({"portal": True}, 200, ("Content-Type", "text/html; charset=utf-8")),
         ({"redirect": "/login"}, 302, ("Location", "/login")),
         ({"body_limit": 5}, 413, ("Content-Type", "application/json")),
@@ -191,6 +193,9 @@ def test_a_rate_is_repeatable_with_a_seed(sandbox: Sandbox) -> None:
         ("faults", {"status": "bad"}, "status"),
         ("faults", {"reset": "never"}, "reset"),
         ("faults", {"redirect": 3}, "redirect"),
+        ("faults", {"retry_after": -1}, "retry_after"),
+        ("faults", {"retry_after": "soon\r\nX: y"}, "retry_after"),
+        ("faults", {"retry_after": "x" * 101}, "retry_after"),
         ("faults", {"portal": "yes"}, "portal"),
         ("faults", {"fault": 1}, "fault"),
         ("faults", [], "body"),

@@ -107,6 +107,10 @@ def test_somebody_who_looks_keeps_no_sandbox_from_stopping(sandbox: Sandbox) -> 
     [
         ({}, "Every request is answered as SegOps would answer it."),
         ({"status": 429, "retry_after": 5}, "Every request: answered 429, Retry-After 5 s."),
+        (
+            {"status": 429, "retry_after": "Mon, 30 Nov 2026 12:00:00 GMT"},
+            "Every request: answered 429, Retry-After Mon, 30 Nov 2026 12:00:00 GMT.",
+        ),
         ({"delay": 2, "rate": 0.5}, "50% of requests: answered 2 s late."),
         (
             {"reset": "after", "times": 3},
