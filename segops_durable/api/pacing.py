@@ -7,6 +7,7 @@ would else begin anew each minute.
 
 from __future__ import annotations
 
+import math
 import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,8 @@ class Pacer:
         self._keep = keep
         self._kept_at = -_KEEP_SECONDS
         self._waits_until: float | None = None
+        self._is_claimed = False  # the last turn, by one who was let in before those who wait
+        self._held_until = -math.inf
         self._turn = threading.Lock()  # over several connections several threads wait
         self._knowing = threading.Lock()  # and none waits to tell what it was answered
 
@@ -76,9 +79,10 @@ class Pacer:
                 while True:
                     with self._knowing:
                         now = self._clock.monotonic()
-                        at = self._rate.turn(now)
+                        at = self._next_turn(now)
                         if at <= now:
                             self._rate.take(now, has_waited=has_waited)
+                            self._is_claimed = False
                             return now
                         has_waited = True
                     self._waits_until = at
@@ -87,18 +91,46 @@ class Pacer:
             finally:
                 self._waits_until = None
 
-    def heed(self, answer: Answer, made_at: float) -> None:
+    def claim(self, until: float) -> float | None:
+        """Take the next turn before those who wait for one; say when it is, or None for no turn.
+
+        Nothing is waited for here. While others wait every second turn is theirs.
+
+        Args:
+            until: When the turn has to be at the latest, by the clock's `monotonic`.
+        """
+        with self._knowing:
+            now = self._clock.monotonic()
+            if self._is_claimed and self._waits_until is not None:
+                return None
+            at = self._next_turn(now)
+            if at > until:
+                return None
+            self._rate.take(at, has_waited=at > now)
+            self._is_claimed = True
+            return at
+
+    def _next_turn(self, now: float) -> float:
+        # a search for a share begins with the first turn that is asked for
+        return self._held_until if self._held_until > now else self._rate.turn(now)
+
+    def heed(self, answer: Answer, made_at: float, *, holds_all: bool = False) -> None:
         """Learn from an answer, and keep what the next process is to know.
 
         Args:
             answer: The answer.
             made_at: When its request had its turn.
+            holds_all: Whether nobody is to have a turn before a `Retry-After` of a 429 is over.
+                Defaults to False: those who send keep to it themselves.
         """
         with self._knowing:
             now = self._clock.monotonic()
             is_refused = answer.status == _TOO_MANY
             if is_refused:
-                self._rate.refuse(now, made_at, self._order_of(answer))
+                order = self._order_of(answer)
+                self._rate.refuse(now, made_at, order)
+                if holds_all:
+                    self._held_until = max(self._held_until, now + order)
             else:
                 self._rate.let_through(now, is_served=answer.status < _SERVER_ERROR)
             if self._rate.per_minute is None:

@@ -290,4 +290,5 @@ class Rate:
             is_one_of_many = self._is_one_of_many or self._learned is not None
             is_drawn = is_one_of_many and kept.get("is_after_power_cut") is True
             self._drawn = ANYWHERE if is_drawn else None
-            self._next = now + min(max(wait, 0.0), (1 + LONGEST_SPREAD) * _MINUTE / rate)
+            longest = (1 + LONGEST_SPREAD) * _MINUTE / rate
+            self._next = max(self._next, now + min(max(wait, 0.0), longest))

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from segops_durable.aio import AsyncSegOpsClient, closed_error
-from segops_durable.api import Verdict
+from segops_durable.api import Verdict, rate_of
 from segops_durable.delivery import State
 from segops_durable.errors import QueueFullError, StorageError
 from segops_durable.identity import NO_IDENTITY
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segops_durable.aio import InnerClient
-    from segops_durable.api import Answer
+    from segops_durable.api import Answer, Pacer
     from segops_durable.client import Delivery, Options
     from segops_durable.errors import SegOpsError
     from segops_durable.intake import Draft, Encoded
     from segops_durable.outbox import Checkpoint, Receipt
-    from segops_durable.system.clock import Moment
+    from segops_durable.system.clock import Clock, Moment
 
 _NOT_NOW = {State.RATE_LIMITED, State.GATED}
 FORMER_KEY_SECONDS = 86_400.0
@@ -135,7 +135,7 @@ class RelayClient(AsyncSegOpsClient):
 
     def moment(self) -> Moment:
         """Now, for events that do not say when they occurred."""
-        return self.inner._clock.moment()  # noqa: SLF001 - of its own within
+        return self.clock.moment()
 
     def adopt(self, identity: str, answer: Answer) -> float | None:
         """Have the sender use the token of an answer, if it is one for that identity.
@@ -150,7 +150,22 @@ class RelayClient(AsyncSegOpsClient):
     @property
     def may_ask(self) -> bool:
         """Whether SegOps has asked for no patience, and nothing keeps the sender from sending."""
-        return self._delivery.flushing.state not in _NOT_NOW
+        return self._delivery.flusher.state not in _NOT_NOW
+
+    @property
+    def pacer(self) -> Pacer | None:
+        """Gives requests beside the sender's their turns; None if those are another process's."""
+        delivery, outbox = self._delivery, self.inner._outbox  # noqa: SLF001 - of its own within
+        if not delivery.sender.place.is_kept and outbox.sender_lock.is_taken:
+            noted = rate_of((outbox.kept_rate() or {}).get("per_minute"))
+            if delivery.pacer.per_minute is not None or noted is not None:
+                return None
+        return delivery.pacer
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        return self.inner._clock  # noqa: SLF001 - of its own within
 
     @property
     def inner(self) -> InnerClient:

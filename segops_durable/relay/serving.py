@@ -114,7 +114,12 @@ class Relay:
                 hang_up=hang_up,
             )
             app = self._app(upstream).asgi([*page.routes(), *more])
-            await self._serve(opened, _Server(_config(app), page.end), on_ready)
+
+            def end() -> None:
+                page.end()
+                upstream.end()
+
+            await self._serve(opened, _Server(_config(app), end), on_ready)
         finally:
             for each in opened:
                 each.close()
@@ -146,7 +151,7 @@ class _Server(uvicorn.Server):
 
     Args:
         config: As uvicorn has it.
-        end_streams: Ends those answers that would go on.
+        end_streams: Ends those answers that would go on, or wait for something.
     """
 
     def __init__(self, config: uvicorn.Config, end_streams: Callable[[], object]) -> None:

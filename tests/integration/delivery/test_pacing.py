@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segops_durable import State
+from segops_durable.api import BATCH_PATH, SESSION_PATH
 from segops_durable.api.rate import FIRST_RATE
-from support.events import track
+from support.events import numbered, track
 from support.peer import Peer, Request, answer
 
 if TYPE_CHECKING:
@@ -58,12 +59,11 @@ def test_requests_are_as_far_apart_when_a_process_is_started_for_each(
 def test_a_session_has_a_turn_as_well(make_rig: Callable[..., Rig], sandbox: Sandbox) -> None:
     rig = make_rig(sandbox.url, api_key="pk_test", max_requests_per_minute=30)
     began = rig.clock.monotonic()
-    rig.append(1)
-    rig.round(is_asked_for=True)
-    rig.append(1, first=1)
-    rig.round(is_asked_for=True)
-    made = len(sandbox.requests())
-    assert rig.clock.monotonic() - began >= 2.0 * (made - 1) - 1e-6
+    for number in range(2):
+        rig.track(*numbered(1, number))
+        rig.round(is_asked_for=True)
+    assert [row["path"] for row in sandbox.requests()] == [SESSION_PATH, BATCH_PATH, BATCH_PATH]
+    assert rig.clock.monotonic() - began >= 4.0 - 1e-6
 
 
 @pytest.mark.parametrize("boot", [1, 2])
