@@ -57,7 +57,7 @@ class Official:
         self.user = name
         self._number = 0
         self._client = segops.SegOpsClient(url, key, batch=False, on_error=self._fail, **options)
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _fail(self, _error: BaseException) -> None:
         self._has_failed = True
