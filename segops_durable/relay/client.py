@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _NOT_NOW = {State.RATE_LIMITED, State.GATED}
 FORMER_KEY_SECONDS = 86_400.0
-"""How long callers may go on with the key that was replaced, so that none is refused meanwhile."""
+"""How long callers may go on with the key that was replaced, so that none is refused meanwhile; by
+the clock that nobody sets, and that goes on while the device sleeps."""
 _TROUBLE_SECONDS = 60.0
 
 
@@ -71,7 +72,7 @@ class RelayClient(AsyncSegOpsClient):
         """What secret keys callers may have: the one that is sent with, and the one before."""
         former, until = self._former
         own = self.options.api_key
-        return (own, former) if former and time.monotonic() < until else (own,)
+        return (own, former) if former and self.clock.uptime() < until else (own,)
 
     @property
     def trouble(self) -> str | None:
@@ -81,10 +82,14 @@ class RelayClient(AsyncSegOpsClient):
 
     async def set_api_key(self, api_key: str) -> None:
         """Send with another key; callers may go on with the one before, for a day."""
-        own = self.options.api_key
-        if api_key != own:
-            self._former = (own, time.monotonic() + FORMER_KEY_SECONDS)
-        await super().set_api_key(api_key)
+        before, own = self._former, self.options.api_key
+        if api_key != own:  # first, or a caller would be refused meanwhile
+            self._former = (own, self.clock.uptime() + FORMER_KEY_SECONDS)
+        try:
+            await super().set_api_key(api_key)
+        except BaseException:
+            self._former = before
+            raise
 
     @property
     def path(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from segops_durable.system.clock import Clock
 
 SECRET = "sk_test"
 
@@ -101,6 +104,7 @@ class RunningRelay:
 
         def note(url: str) -> None:
             self.url = url
+            self._loop = asyncio.get_running_loop()
             is_ready.set()
 
         self._thread = threading.Thread(target=self._relay.run, args=(note,))
@@ -114,6 +118,15 @@ class RunningRelay:
         self._thread.join(60)
         assert not self._thread.is_alive()
         return 0
+
+    def use_key(self, api_key: str) -> None:
+        """Send with another key, as a SIGHUP has it do."""
+        done = self._relay.client.set_api_key(api_key)
+        asyncio.run_coroutine_threadsafe(done, self._loop).result(60)
+
+    def go_by(self, clock: Clock) -> None:
+        """Have another clock say for how long callers may do what; not, when anything is sent."""
+        self._relay.client.inner._clock = clock
 
     @property
     def is_running(self) -> bool:
