@@ -71,9 +71,9 @@ class Access:
 
     def _without_token(self, scope: Scope, head: Mapping[str, str], *, is_local: bool) -> Scope:
         """Take the token out of a path: an SDK can set no header, but it has a URL."""
-        path, given = scope["path"], head.get(TOKEN_HEADER, "")
-        if path.startswith(TOKEN_PATH):
-            given, _, rest = path[len(TOKEN_PATH) :].partition("/")
+        asked, given = scope["path"], head.get(TOKEN_HEADER, "")
+        if asked.startswith(TOKEN_PATH):
+            given, _, rest = asked[len(TOKEN_PATH) :].partition("/")
             scope = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
         if is_local and not given:
             return scope
@@ -81,6 +81,8 @@ class Access:
         is_right = bool(own) and hmac.compare_digest(given.encode(errors="replace"), own.encode())
         if not is_right:
             raise detail(401, "The token of this relay is needed, and was not given.")
+        if asked == f"{TOKEN_PATH}{given}":  # the page, where what it needs would not be found
+            raise detail(307, "The page is there.", {"Location": f"{asked}/"})
         return scope
 
     def _check_host(self, hosts: list[str]) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import os
 import socket
+import stat
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -128,3 +133,73 @@ def _listens(host: str, port: int) -> bool:
 
 def test_the_help_is_there_without_the_extra() -> None:
     assert "SEGOPS_RELAY_LISTEN" in CliRunner().invoke(run, ["relay", "--help"]).output
+
+
+def test_a_socket_that_a_killed_relay_has_left_is_replaced(
+    sandbox: Sandbox, tmp_path: Path, wait_until: Callable[[Callable[[], object]], None]
+) -> None:
+    path = tmp_path / "relay.sock"
+    with RelayProcess(sandbox.url, tmp_path, ("--socket", str(path))) as relay:
+        relay.kill()
+        assert path.is_socket()
+        relay.start()
+        assert relay.url == f"unix:{path}"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert post_over(path) == 202
+        wait_until(lambda: len(sandbox.events()) == 1)
+        assert relay.stop() == 0
+        assert not path.exists()
+
+
+def test_a_socket_that_another_relay_listens_on_is_left_to_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "relay.sock"
+    (tmp_path / "other").mkdir()
+    with RelayProcess(sandbox.url, tmp_path, ("--socket", str(path))):
+        number = path.stat().st_ino
+        status, words = refused(sandbox, tmp_path / "other", path)
+        assert (status, f"cannot listen on {path}: Address already in use" in words) == (1, True)
+        assert path.stat().st_ino == number
+        assert post_over(path) == 202
+
+
+def test_what_is_at_the_place_of_a_socket_and_is_none_is_left_alone(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "notes"
+    path.write_text("kept")
+    status, words = refused(sandbox, tmp_path, path)
+    assert (status, f"cannot listen on {path}" in words) == (1, True)
+    assert path.read_text() == "kept"
+
+
+def refused(sandbox: Sandbox, home: Path, path: Path) -> tuple[int, str]:
+    """Start a relay that cannot listen; give its status and what it says."""
+    environ = {name: value for name, value in os.environ.items() if "SEGOPS" not in name}
+    own = {
+        "SEGOPS_API_URL": sandbox.url,
+        "SEGOPS_API_KEY": "sk_test",
+        "SEGOPS_QUEUE_PATH": str(home / "outbox.db"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "segops_durable", "relay", "--socket", str(path)],
+        env={**environ, **own},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stderr
+
+
+def post_over(path: Path) -> int:
+    body = json.dumps({"events": [event(1)]})
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(path))
+    headers = {"Authorization": "ApiKey sk_test"}
+    connection.request("POST", "/api/ingestion/track/batch/", body, headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
