@@ -94,14 +94,16 @@ class Pacer:
     def claim(self, until: float) -> float | None:
         """Take the next turn before those who wait for one; say when it is, or None for no turn.
 
-        Nothing is waited for here. While others wait every second turn is theirs.
+        Nothing is waited for here. While others wait every second turn is theirs, and while
+        SegOps has all wait there is none.
 
         Args:
             until: When the turn has to be at the latest, by the clock's `monotonic`.
         """
         with self._knowing:
             now = self._clock.monotonic()
-            if self._is_claimed and self._waits_until is not None:
+            is_theirs = self._is_claimed and self._waits_until is not None
+            if is_theirs or self._held_until > now:
                 return None
             at = self._next_turn(now)
             if at > until:

@@ -102,6 +102,7 @@ def test_a_session_is_given_by_the_relay_while_segops_cannot_be_had_and_goes_out
     assert track(relay, ann["token"], 1) == track(relay, visitor["token"], 2) == 202
     sandbox.faults()
     relay.stop()
+    relay.forget_rate()
     relay.start()  # it was told to wait, or is
     wait_until(lambda: len(sandbox.events()) == 2)
     assert set(users(sandbox)) == {("ann", 1), ("v-1", 2)}

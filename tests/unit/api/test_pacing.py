@@ -73,8 +73,9 @@ def test_a_429_holds_all_for_its_retry_after_where_nobody_else_would(clock: Hook
     assert made_at is not None
     pacer.heed(too_many("60"), made_at, holds_all=True)
     assert pacer.per_minute == FIRST_RATE
-    assert pacer.claim(clock.monotonic() + 59) is None
+    assert pacer.claim(clock.monotonic() + 61) is None
     assert pacer.wait_for_turn() == 60.0
+    assert pacer.claim(clock.monotonic() + 61) is not None
 
 
 def test_a_429_without_a_retry_after_teaches_the_rate_and_holds_nobody(clock: HookedClock) -> None:
