@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _BARE = {"bare": "nothing", "bare, one sync": "sync", "bare, one commit": "commit"}
 _RIVALS = ("bare", "bare, one commit")
 """What each rate is divided by, turn by turn."""
+_LONG = ("bare", "sandbox", "relay")
 _PORTS = {
     **{name: 8975 + number for number, name in enumerate(_BARE)},
     "sandbox": 8972,
@@ -62,6 +63,8 @@ def _command(name: str, home: Path) -> tuple[list[str], dict[str, str]]:
 @contextmanager
 def _running(name: str, home: Path) -> Iterator[subprocess.Popen[bytes]]:
     command, more = _command(name, home)
+    if _listens(_PORTS[name]):  # or that one would be measured
+        raise OSError(f"somebody listens on port {_PORTS[name]} already")
     environ = {**os.environ, **more, "HOME": str(home)}
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet) as process:
@@ -111,9 +114,7 @@ def _turns(home: Path, rounds: int, connections: int, seconds: float) -> dict[st
     for _ in range(rounds):
         for name, port in _PORTS.items():
             with ExitStack() as servers:
-                if name == "relay":
-                    servers.enter_context(_running("sandbox", home))
-                server = servers.enter_context(_running(name, home))
+                server = _started(name, home, servers)
                 before = _processor_seconds(server)
                 measured = put_load(port, connections, seconds)
                 measured.processor_seconds = _processor_seconds(server) - before
@@ -141,17 +142,29 @@ def _share(all_: list[Measured], rivals: list[Measured]) -> float:
     return statistics.median(each.per_second / rival.per_second for each, rival in pairs)
 
 
-def _tell_of_memory(home: Path, connections: int, seconds: float) -> None:
-    with _running("sandbox", home), _running("relay", home) as relay:
-        put_load(_PORTS["relay"], connections, seconds / 3)
-        before = _memory(relay)
-        found = put_load(_PORTS["relay"], connections, seconds)
-        after = _memory(relay)
-    print(
-        f"{connections} connections for {seconds:.0f} s: {found.per_second:,.0f} events a second, "
-        f"p99 {found.percentile(0.99) * 1000:.1f} ms, {found.failed} answers of 5xx, "
-        f"memory {before:.1f} MB before and {after:.1f} MB after"
-    )
+def _tell_of_long(home: Path, connections: int, seconds: float) -> None:
+    """Have each loaded for long, once it is warm: nothing may fail, and no memory grow."""
+    for name in _LONG:
+        with ExitStack() as servers:
+            server = _started(name, home, servers)
+            put_load(_PORTS[name], connections, seconds / 3)
+            before = _memory(server)
+            found = put_load(_PORTS[name], connections, seconds)
+            after = _memory(server)
+        print(
+            f"{name}, {connections} connections for {seconds:.0f} s: "
+            f"{found.per_second:,.0f} events a second, p99 {found.percentile(0.99) * 1000:.1f} ms, "
+            f"{found.failed} answers of 5xx, "
+            f"memory {before:.1f} MB before and {after:.1f} MB after",
+            flush=True,
+        )
+
+
+def _started(name: str, home: Path, servers: ExitStack) -> subprocess.Popen[bytes]:
+    """Start a contender, and what it needs."""
+    if name == "relay":
+        servers.enter_context(_running("sandbox", home))
+    return servers.enter_context(_running(name, home))
 
 
 def main(arguments: list[str]) -> int:
@@ -159,7 +172,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="relay_bench.py", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="of turns (%(default)s)")
     parser.add_argument("--seconds", type=float, default=3.0, help="a turn (%(default)s)")
-    parser.add_argument("--long", type=float, default=30.0, help="the last one (%(default)s)")
+    parser.add_argument(
+        "--long", type=float, default=30.0, help="each of the last three (%(default)s)"
+    )
     parser.add_argument("--connections", type=int, default=64, help="(%(default)s)")
     parser.add_argument("--directory", help="where the outboxes go: the disk to try")
     options = parser.parse_args(arguments)
@@ -173,5 +188,5 @@ def main(arguments: list[str]) -> int:
         for connections in (1, options.connections):
             found = _turns(Path(home), options.rounds, connections, options.seconds)
             _tell(found, connections)
-        _tell_of_memory(Path(home), options.connections, options.long)
+        _tell_of_long(Path(home), options.connections, options.long)
     return 0
