@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SECONDS = 60.0
+RELAY = ("-m", "segops_durable", "relay", "--listen", "127.0.0.1:0", "--log-format", "json")
 
 
 class Systemd:

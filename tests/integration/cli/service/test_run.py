@@ -15,7 +15,7 @@ from support.events import numbers
 from support.systemd import Systemd, service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from segops_durable import SegOpsClient
@@ -47,13 +47,6 @@ pulse.CALLBACK_SECONDS = 0.5
 set_up("json")
 send_until_told(options_from_env(may_send=may_send), Manager())
 """
-
-
-@pytest.fixture
-def systemd(tmp_path: Path) -> Iterator[Systemd]:
-    manager = Systemd(str(tmp_path / "notify"))
-    yield manager
-    manager.close()
 
 
 @pytest.fixture
