@@ -101,8 +101,16 @@ class Weather:
                 if self._chance.random() < 0.2:
                     self._sandbox.stop()
                     self._over.wait(0.3)
-                    self._sandbox.start()
+                    self._come_back()
                 self._sandbox.faults(**self._chance.choice(FAULTS), rate=0.7)
+
+    def _come_back(self) -> None:
+        for _ in range(600):
+            with suppress(OSError):  # somebody's connection has the port for a moment
+                self._sandbox.start()
+                return
+            threading.Event().wait(0.1)
+        raise AssertionError("its port is taken")
 
     def refuse_one(self, patience: float | str | None) -> None:
         """Answer the next request with 429, whatever the weather; returns once that is done."""
