@@ -109,6 +109,21 @@ class Checkpoints:
         check_job(name)
         return self._store.look(lambda connection: _position(connection, name, self._store.path))
 
+    def last(self, name: str) -> Any:  # noqa: ANN401 - whatever the job has stored
+        """The position as `position` has it, for one of many jobs, between commits of this process.
+
+        A damaged name is looked for among all: here not after each such commit, but after those of
+        others.
+
+        Raises:
+            ConfigurationError: As `position`.
+            DamagedCheckpointError: As `position`.
+            StorageError: The file cannot be read, or another process keeps it.
+        """
+        check_job(name)
+        path = self._store.path
+        return self._store.write(lambda queue: _position(queue.writer, name, path))
+
     def positions(
         self,
         prefix: str,

@@ -17,6 +17,7 @@ from segops_durable.intake.imports.places import Found, find
 from segops_durable.intake.imports.plan import describe
 from segops_durable.intake.imports.prepared import Prepared
 from segops_durable.intake.imports.rejects import Rejects
+from segops_durable.intake.imports.rejects_index import RejectsIndex
 from segops_durable.intake.imports.repairs import Repairs, unmended
 from segops_durable.intake.imports.results import ImportResult, Progress
 from segops_durable.intake.imports.streams import passed_over
@@ -69,6 +70,7 @@ class Importer:
     ) -> None:
         self._outbox = outbox
         self._known = Known(outbox)
+        self._rejects = RejectsIndex()
         self._intake = intake
         self._listener = listener
         self._clock = clock
@@ -145,7 +147,7 @@ class Importer:
             SegOpsError: They could not be stored.
         """
         source = prepared.source
-        notes = Rejects(rejects, source.name)
+        notes = Rejects(rejects, source.name, self._rejects)
         person = self._intake.person(self._listener)
         self._maker.tally.clear()
         self._maker.dropped = 0

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from segops_durable.errors.plain_text import json_text
 from segops_durable.intake.imports.mend_marks import marks
+from segops_durable.intake.imports.rejects_index import RejectsIndex
 from segops_durable.intake.sources.bad_record import BadRecord
 from segops_durable.intake.sources.lines import SHOWN_BYTES, Line
 from segops_durable.system.private_files import open_private, replacing
@@ -69,10 +70,12 @@ class Rejects:
     Args:
         path: Where they go; None to count them only.
         source: The name of the file that they are from.
+        index: What is in it, where other files share it. Defaults to what is read anew.
     """
 
-    def __init__(self, path: Path | None, source: str) -> None:
+    def __init__(self, path: Path | None, source: str, index: RejectsIndex | None = None) -> None:
         self._source = source
+        self._index = index or RejectsIndex()
         self._path = None if path is None else path.absolute()
 
     def append(self, bad: Sequence[dict[str, Any]]) -> None:
@@ -87,6 +90,7 @@ class Rejects:
         if self._path is None or not bad:
             return
         with os.fdopen(open_private(_place_of(self._path)), "r+b") as file:
+            is_known = self._index.is_of(os.fstat(file.fileno()))
             end = file.seek(0, os.SEEK_END)
             if end:  # an editor may have left the last line without an end
                 file.seek(end - 1)
@@ -94,6 +98,8 @@ class Rejects:
             file.writelines(_line(each) for each in bad)
             file.flush()
             os.fsync(file.fileno())
+            if is_known:
+                self._index.add(bad, os.fstat(file.fileno()))
 
     def mark(self) -> tuple[str, int]:
         """The file and its size, to come back to."""
@@ -116,6 +122,8 @@ class Rejects:
             return
         if self.mark()[1] == size:
             return
+        if not self._read_index().has_after(size, self._source, identity, last_line):
+            return
 
         def is_settled(start: int, document: dict[str, Any] | None) -> bool:
             if document is None:
@@ -129,7 +137,8 @@ class Rejects:
 
     def remove(self, identity: str) -> None:
         """Take away what an import has written that is begun anew."""
-        if self._path is not None and identity and self._path.exists():
+        is_there = self._path is not None and identity and self._path.exists()
+        if is_there and self._read_index().has(identity):
             self._keep(lambda _, found: found is None or found.get("import") != identity)
 
     def cut_back(self, ends: Mapping[str, int]) -> None:
@@ -149,6 +158,16 @@ class Rejects:
             return end is None or _number(document.get("line")) < end
 
         self._keep(is_settled)
+
+    def _read_index(self) -> RejectsIndex:
+        """What is in the file now; it is read if somebody else has written."""
+        if self._path is not None:
+            with os.fdopen(open_private(_place_of(self._path)), "rb") as file:
+                found = os.fstat(file.fileno())
+                if not self._index.is_of(found):
+                    lines = ((start, document) for start, _, document in _documents(file))
+                    self._index.read(found, lines)
+        return self._index
 
     def _keep(self, is_kept: Any) -> None:  # noqa: ANN401 - a callable of two
         if self._path is None:

@@ -107,7 +107,7 @@ class Repairs:
     ) -> ImportResult:
         """Store what is new of one import's records, with the note that they are."""
         key = PREFIX + group[0].identity
-        position = self._outbox.checkpoints.position(key)
+        position = self._outbox.checkpoints.last(key)
         done = position["done"] if position else []
         now = self._clock.moment()
         anonymous_id = None if person is None else person.anonymous_id
@@ -159,6 +159,6 @@ def unmended(outbox: Outbox, state: ImportState) -> int:
     path = state.rejects[0]
     if path and not Path(path).exists():
         return 0
-    position = outbox.checkpoints.position(PREFIX + state.identity) if state.identity else None
+    position = outbox.checkpoints.last(PREFIX + state.identity) if state.identity else None
     done = sum(last - first + 1 for first, last in position["done"]) if position else 0
     return max(0, state.rejected - done)
