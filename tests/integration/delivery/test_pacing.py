@@ -99,7 +99,8 @@ def test_what_was_learned_in_an_outage_is_outgrown_by_the_clock_while_nothing_is
         learned = rate_of(rig)
         assert learned is not None
         assert learned < 3
-        rig.clock.move(60.0 / learned)  # its next turn is there
+        interval = 60.0 / learned  # that is drawn, up to a tenth longer: its next turn is there
+        rig.clock.move(1.1 * interval)
         if how != "idle":
             rig.close()
         rig.clock.move(10 * 60)
@@ -110,7 +111,8 @@ def test_what_was_learned_in_an_outage_is_outgrown_by_the_clock_while_nothing_is
         rig.append(1, first=1)
         rig.round()
         assert len(segops.accepted) == 2
-        assert rate_of(rig) == pytest.approx(learned + 10, abs=0.2)
+        grown = (rate_of(rig) or 0.0) - learned
+        assert 10 <= grown <= 10 + 0.1 * interval / 60 + 0.1
         rig.clock.move(3600)
         rig.append(1, first=2)
         rig.round()
