@@ -1,7 +1,7 @@
 """A relay: SegOps' own paths on this machine, for every SDK, answered once events are on the disk.
 
-- `serving` is a relay from its start to its end; `settings` says where it listens, and whom it
-  serves; `app` has its paths.
+- `serving` is a relay from its start to its end; `settings` says where it listens (`listening`),
+  and whom it serves; `app` has its paths.
 - `access` refuses what was not meant for it, `callers` says who sends events, `sessions` opens
   those of public keys, with `tokens` of its own, and `upstream` asks SegOps for them.
 - `bodies` and `documents` read what is sent, bounded and checked; `answers` are in SegOps' shapes.

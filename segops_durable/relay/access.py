@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from segops_durable.relay.answers import RefusedError, detail
+from segops_durable.relay.protocol import is_of_file
 from segops_durable.system.hosts import is_loopback
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Access:
     def _admitted(self, scope: Scope, head: Mapping[str, str]) -> Scope:
         is_local = is_near(scope) and _OF_PROXIES.isdisjoint(head)
         scope = self._without_token(scope, head, is_local=is_local)
-        if self._settings.socket is None:  # a browser reaches no socket that is a file
+        if not is_of_file(scope):  # a browser reaches none
             self._check_host(_values(scope, b"host"))
         self._check_origin(scope, head)
         scope["is_local"], scope["head"] = is_local, head
@@ -120,8 +121,8 @@ def _values(scope: Scope, name: bytes) -> list[str]:
 
 def is_near(scope: Scope) -> bool:
     """Whether a request is from this machine: by loopback, or over a socket that is a file."""
-    client = scope.get("client")
-    return not client or not client[0] or _is_loopback(client[0])
+    client = scope["client"]
+    return _is_loopback(client[0]) if client else is_of_file(scope)
 
 
 @lru_cache(maxsize=_MOST_NAMES)  # to read an address takes as long as to read an event

@@ -5,6 +5,7 @@ By h11: it bounds what goes before a body, which httptools does not.
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,12 +18,22 @@ if TYPE_CHECKING:
 HEAD_SECONDS = 20.0
 """For what goes before a body to arrive whole; a body has a time of its own."""
 
-_ABORT, _TASKS = "relay.abort", "relay.tasks"
+_ABORT, _IS_FILE, _TASKS = "relay.abort", "relay.is_file", "relay.tasks"
+_UNIX = getattr(socket, "AF_UNIX", None)
 
 
 def hang_up(scope: Scope) -> None:
     """Reset the connection of a request: what was not taken of an answer is not waited for."""
     scope["state"][_ABORT]()
+
+
+def is_of_file(scope: Scope) -> bool:
+    """Whether a request came over a socket that is a file.
+
+    The connection says so. That it has no address proves nothing: neither has one that its other
+    end has reset already, from wherever that was.
+    """
+    return bool(scope["state"][_IS_FILE])
 
 
 def is_alone(scope: Scope) -> bool:
@@ -39,9 +50,11 @@ class Protocol(H11Protocol):
         """Wait for the first request, and not for ever."""
         super().connection_made(transport)
         # each scope of this connection has it
+        peer = transport.get_extra_info("socket")
         self.app_state: dict[str, Any] = {
             **self.app_state,
             _ABORT: transport.abort,
+            _IS_FILE: peer is not None and peer.family == _UNIX,
             _TASKS: self.tasks,
         }
         self._wait()

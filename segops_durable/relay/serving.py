@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import signal
-import socket
-import stat
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from segops_durable.errors import ConfigurationError
 from segops_durable.relay.app import App
 from segops_durable.relay.callers import Callers
 from segops_durable.relay.client import RelayClient
+from segops_durable.relay.listening import BACKLOG, Listener, url_of
 from segops_durable.relay.protocol import Protocol, hang_up
 from segops_durable.relay.sessions import Sessions
 from segops_durable.relay.signing import Signer
@@ -27,8 +24,8 @@ from segops_durable.relay.upstream import Upstream
 from segops_durable.watching import outbox_page
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Generator, Sequence
-    from pathlib import Path
 
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
     from segops_durable.delivery import FlushResult
     from segops_durable.relay.settings import RelaySettings
 
-BACKLOG = 1024
 _GRACE_SECONDS = 5
 _IDLE_SECONDS = 75
 _MOST_HEADER_BYTES = 1 << 15
@@ -102,7 +98,8 @@ class Relay:
         more: Sequence[BaseRoute],
         listeners: Sequence[socket.socket],
     ) -> FlushResult:
-        opened = [*listeners] or [_listening(self.settings)]
+        own = None if listeners else Listener(self.settings)
+        opened = [*listeners] if own is None else [own.socket]
         upstream: Upstream | None = None
         try:
             await self.client.start()
@@ -114,17 +111,14 @@ class Relay:
                 hang_up=hang_up,
             )
             app = self._app(upstream).asgi([*page.routes(), *more])
-
-            def end() -> None:
-                page.end()
-                upstream.end()
-
-            await self._serve(opened, _Server(_config(app), end), on_ready)
+            leave = () if own is None else (own.leave,)
+            server = _Server(_config(app), *leave, page.end, upstream.end)
+            await self._serve(opened, server, on_ready)
         finally:
+            if own is not None:
+                own.leave()
             for each in opened:
                 each.close()
-            if self.settings.socket is not None:
-                self.settings.socket.unlink(missing_ok=True)
             result = await self.client.shutdown()
             if upstream is not None:
                 upstream.close()
@@ -136,7 +130,7 @@ class Relay:
         with _ending(server):
             await server.begin(listeners)
             self._end = partial(asyncio.get_running_loop().call_soon_threadsafe, server.end)
-            on_ready(_url_of(listeners[0]))
+            on_ready(url_of(listeners[0]))
             await server.serve_until_told(listeners)
 
     def _app(self, upstream: Upstream) -> App:
@@ -151,12 +145,12 @@ class _Server(uvicorn.Server):
 
     Args:
         config: As uvicorn has it.
-        end_streams: Ends those answers that would go on, or wait for something.
+        *endings: What is done first at its end, as for those answers that would go on.
     """
 
-    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], object]) -> None:
+    def __init__(self, config: uvicorn.Config, *endings: Callable[[], object]) -> None:
         super().__init__(config)
-        self._end_streams = end_streams
+        self._endings = endings
         self.over = asyncio.Event()
 
     async def begin(self, listeners: list[socket.socket]) -> None:
@@ -173,7 +167,8 @@ class _Server(uvicorn.Server):
             ticks += 1
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self.over.wait(), 0.1)
-        self._end_streams()
+        for each in self._endings:
+            each()
         await self.shutdown(sockets=listeners)
 
     def end(self) -> None:
@@ -215,71 +210,3 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         limit_concurrency=_MOST_CONNECTIONS,
         backlog=BACKLOG,
     )
-
-
-def _listening(settings: RelaySettings) -> socket.socket:
-    """Listen; what goes wrong says where."""
-    try:
-        return _listener(settings)
-    except OSError as error:
-        where = settings.socket or settings.listen
-        raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from None
-
-
-def _listener(settings: RelaySettings) -> socket.socket:
-    if settings.socket is not None:
-        return _file_listener(settings.socket)
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it an answer in
-    # two writes waits 40 ms for an acknowledgement
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.host, settings.port))
-        listener.listen(BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _file_listener(path: Path) -> socket.socket:
-    """Listen on a Unix socket that only its owner may use; a dead one is replaced."""
-    if not hasattr(socket, "AF_UNIX"):
-        raise ConfigurationError("socket needs Unix sockets, which are not here", field="socket")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        _remove_dead(path)
-        mask = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(mask)
-        listener.listen(BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _remove_dead(path: Path) -> None:
-    """Remove a socket that nobody listens on any more, and nothing else."""
-    try:
-        is_socket = stat.S_ISSOCK(path.lstat().st_mode)
-    except FileNotFoundError:
-        return
-    if not is_socket:
-        return  # to bind there fails, and says so
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-
-
-def _url_of(listener: socket.socket) -> str:
-    name = listener.getsockname()
-    if isinstance(name, str | bytes):
-        return f"unix:{os.fsdecode(name)}"
-    host = f"[{name[0]}]" if ":" in name[0] else name[0]
-    return f"http://{host}:{name[1]}"

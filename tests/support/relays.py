@@ -114,7 +114,7 @@ class RunningRelay:
 
     def stop(self) -> int:
         """Ask it to end, and wait until it has."""
-        self._relay.end()
+        self.ask_to_end()
         self._thread.join(60)
         assert not self._thread.is_alive()
         return 0
@@ -127,6 +127,10 @@ class RunningRelay:
     def go_by(self, clock: Clock) -> None:
         """Have another clock say for how long callers may do what; not, when anything is sent."""
         self._relay.client.inner._clock = clock
+
+    def ask_to_end(self) -> None:
+        """Have it take no more requests."""
+        self._relay.end()
 
     @property
     def is_running(self) -> bool:

@@ -131,7 +131,7 @@ def relay(config_file: str | None, log_format: str, **given: Any) -> None:
 
     def tell(url: str) -> None:
         say(f"SegOps relay on {url} - Ctrl-C stops it")
-        if settings.socket is None:
+        if url.startswith("http"):  # no browser opens a file
             say(f"Its page: {found.page_address(url)}")
 
     RelayService(found, Manager(), Reloading(read_again, read_again()), tell).run()

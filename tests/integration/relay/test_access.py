@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import socket
 import stat
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
+from segops_durable.relay import RelaySettings
 from segops_durable.relay.access import is_near
-from support.relays import RunningRelay, event
+from segops_durable.relay.listening import Listener
+from support.relays import RelayProcess, RunningRelay, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from segops_durable.sandbox import Sandbox
 
+    Wait = Callable[[Callable[[], object]], None]
     MakeRelay = Callable[..., RunningRelay]
 
 pytestmark = pytest.mark.one_python
@@ -161,15 +167,33 @@ def test_what_is_seen_from_elsewhere_needs_the_token_which_an_sdk_has_in_its_url
         (("127.0.0.1", 5), True),
         (("::1", 5), True),
         (("::ffff:127.0.0.1", 5), True),
-        (None, True),
+        (None, False),  # of a connection that was reset already
         (("192.168.1.5", 5), False),
         (("::ffff:10.0.0.1", 5), False),
     ],
 )
-def test_loopback_and_sockets_that_are_files_are_of_this_machine(
-    client: tuple[str, int] | None, is_local: bool
+def test_loopback_is_of_this_machine(client: tuple[str, int] | None, is_local: bool) -> None:
+    assert is_near({"client": client, "state": {"relay.is_file": False}}) is is_local
+
+
+def test_who_resets_a_connection_before_it_is_taken_is_of_no_machine_that_is_trusted(
+    make_process: Callable[..., RelayProcess], sandbox: Sandbox
 ) -> None:
-    assert is_near({"client": client}) is is_local
+    sandbox.stop()
+    relay = make_process("--allow-remote", "--token", TOKEN, "--trust-local")
+    host, _, port = relay.url.removeprefix("http://").rpartition(":")
+    body = json.dumps({"events": [event(1)]})
+    head = f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    assert relay.process is not None
+    relay.process.send_signal(signal.SIGSTOP)  # so that it takes none of them before they are over
+    for _ in range(5):
+        peer = socket.create_connection((host, int(port)))
+        peer.sendall(f"{head}{body}".encode())
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()  # with a reset
+    relay.process.send_signal(signal.SIGCONT)
+    assert relay.track(event(2), key=None).status_code == 202
+    assert relay.waiting() == 1
 
 
 def test_who_comes_through_a_proxy_on_this_machine_is_not_of_this_machine(
@@ -212,3 +236,51 @@ def test_a_socket_that_is_a_file_serves_its_owner_alone_and_a_dead_one_gives_way
     connection.close()
     relay.stop()
     assert not relay.home.joinpath("relay.sock").exists()
+
+
+def test_the_file_of_a_relay_that_ends_is_free_for_the_next_one_which_keeps_it(
+    make_relay: MakeRelay, sandbox: Sandbox, relay_home: Path, wait_until: Wait
+) -> None:
+    sandbox.stop()
+    path = relay_home / "relay.sock"
+    relay = make_relay("--socket", str(path))
+    body = json.dumps({"events": [event(1)]}).encode()
+    head = (
+        f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ApiKey sk_test\r\n"
+        f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.socket(socket.AF_UNIX) as peer, socket.socket(socket.AF_UNIX) as next_one:
+        peer.connect(str(path))
+        peer.sendall(head.encode())
+        assert peer.recv(12) == b"HTTP/1.1 100"  # so it was let in
+        relay.ask_to_end()
+        wait_until(lambda: not path.exists())  # it takes no more, and serves whom it has
+        next_one.bind(str(path))
+        peer.sendall(body)
+        assert b" 202 " in peer.makefile("rb").read()
+        relay.stop()
+        assert path.exists()
+
+
+def test_the_file_of_another_is_not_removed(make_relay: MakeRelay, relay_home: Path) -> None:
+    path = relay_home / "relay.sock"
+    relay = make_relay("--socket", str(path))
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as another:
+        another.bind(str(path))
+        relay.stop()
+        assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("x" * 200, "path too long"), ("taken", "in use"), ("no/such/directory", "No such file")],
+)
+def test_where_it_cannot_listen_it_says_where_and_why(
+    tmp_path: Path, name: str, problem: str
+) -> None:
+    (tmp_path / "taken").write_text("of somebody else")
+    with pytest.raises(OSError, match=f"cannot listen on .*{name}: .*{problem}") as caught:
+        Listener(RelaySettings(socket=tmp_path / name))
+    assert "None" not in str(caught.value)
+    assert (tmp_path / "taken").read_text() == "of somebody else"

@@ -194,6 +194,37 @@ def test_it_serves_a_socket_that_was_handed_to_it(
     assert {*callers.accepted} == {*numbers(sandbox)}
 
 
+def test_a_file_that_was_handed_to_it_is_served_and_stays_whatever_the_settings_name(
+    started: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = str(tmp_path / "handed.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        for flags in ((), ("--socket", path)):
+            command = ("-c", ACTIVATED, str(listener.fileno()), *RELAY, *flags)
+            with started(command, pass_fds=[listener.fileno()]) as (relay, url):
+                assert url == f"unix:{path}"
+                with socket.socket(socket.AF_UNIX) as peer:
+                    peer.connect(path)
+                    peer.sendall(b"GET /health HTTP/1.1\r\nHost: relay.of.segops\r\n\r\n")
+                    assert peer.recv(12) == b"HTTP/1.1 200"
+                assert relay.stop() == 0
+            assert (tmp_path / "handed.sock").exists()
+
+
+def test_an_address_that_was_handed_to_it_is_no_file_though_the_settings_name_one(
+    started: Callable[..., Any], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        flags = ("--socket", str(tmp_path / "named.sock"))
+        command = ("-c", ACTIVATED, str(listener.fileno()), *RELAY, *flags)
+        with started(command, pass_fds=[listener.fileno()]) as (_, url):
+            foreign = {"Host": "evil.example"}
+            assert requests.get(url + "/metrics", headers=foreign, timeout=60).status_code == 421
+            assert requests.get(url + "/metrics", timeout=60).status_code == 200
+
+
 def test_callers_wait_while_it_is_started_anew_behind_a_socket_that_was_handed_to_it(
     started: Callable[..., Any], sandbox: Sandbox, wait_until: Wait
 ) -> None:
