@@ -13,6 +13,7 @@ from segops_durable.cli.output import say
 from segops_durable.cli.service.logs import set_up, writes_log
 from segops_durable.cli.service.manager import Manager
 from segops_durable.cli.service.reloading import Reloading, Settings
+from segops_durable.cli.service.signals import hear_reloads
 from segops_durable.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def relay(config_file: str | None, log_format: str, **given: Any) -> None:
       segops-durable relay --socket /run/segops/relay.sock
       segops-durable relay --allow-origin https://shop.example --sign-command sign-for
     """
+    early = hear_reloads()
     try:
         from segops_durable.relay import Relay, RelaySettings  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError:
@@ -134,7 +136,7 @@ def relay(config_file: str | None, log_format: str, **given: Any) -> None:
         if url.startswith("http"):  # no browser opens a file
             say(f"Its page: {found.page_address(url)}")
 
-    RelayService(found, Manager(), Reloading(read_again, read_again()), tell).run()
+    RelayService(found, Manager(), Reloading(read_again, read_again()), tell, early).run()
 
 
 def _chosen(given: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:

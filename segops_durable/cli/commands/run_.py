@@ -14,6 +14,7 @@ from segops_durable.cli.service.logs import set_up, writes_log
 from segops_durable.cli.service.manager import Manager
 from segops_durable.cli.service.reloading import Reloading, Settings
 from segops_durable.cli.service.sending import send_until_told
+from segops_durable.cli.service.signals import hear_reloads
 
 if TYPE_CHECKING:
     from segops_durable.client import Options
@@ -47,6 +48,7 @@ def run_alone(
       segops-durable run --config /etc/segops-durable.toml
       segops-durable run --log-format json --only-between 22:00-05:00
     """
+    early = hear_reloads()
     set_up(log_format)
 
     def configuration() -> Configuration:
@@ -58,6 +60,7 @@ def run_alone(
         before.options_of_outbox(sends=True, may_send=may_send),
         Manager(),
         Reloading(lambda: _read(configuration()), _read(before)),
+        early,
         timeout=timeout,
     )
     if result.pending or result.dead:

@@ -15,7 +15,7 @@ from segops_durable.cli.service.signals import ENDING, RELOADING
 from segops_durable.cli.service.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from segops_durable.cli.service.manager import Manager
     from segops_durable.cli.service.reloading import Reloading
@@ -31,6 +31,7 @@ class RelayService:
         manager: Who is told how it goes.
         reloading: What a SIGHUP does.
         on_ready: Called with the URL when it listens.
+        early: The SIGHUPs that have come already, of `hear_reloads`. Defaults to none.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class RelayService:
         manager: Manager,
         reloading: Reloading,
         on_ready: Callable[[str], object],
+        early: Sequence[int] = (),
     ) -> None:
         self._relay = relay
         self._manager = manager
         self._reloading = reloading
         self._on_ready = on_ready
+        self._early = early
         self._is_over = False
         self._reloads = 0
 
@@ -76,7 +79,7 @@ class RelayService:
         note("start", f"takes events on {url}", url=url, outbox=str(client.path))
         self._on_ready(url)
         self._manager.ready(self._watch.health().status)
-        if self._reloads:
+        if self._reloads or self._early:
             self._is_asked.set()
 
     def _end(self) -> None:

@@ -10,6 +10,8 @@ from segops_durable.cli.service.watch import Watch
 from segops_durable.client import SegOpsClient, outbox_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from segops_durable.cli.service.manager import Manager
     from segops_durable.cli.service.reloading import Reloading
     from segops_durable.client import Options
@@ -20,6 +22,7 @@ def send_until_told(
     options: Options,
     manager: Manager,
     reloading: Reloading | None = None,
+    early: Sequence[int] = (),
     *,
     timeout: float | None = None,
 ) -> FlushResult:
@@ -29,12 +32,13 @@ def send_until_told(
         options: Of the client.
         manager: Who is told how it goes.
         reloading: What a SIGHUP does. Defaults to nothing.
+        early: Those that have come already, of `hear_reloads`. Defaults to none.
         timeout: Seconds for the last effort. Defaults to the option `shutdown_timeout`.
 
     Raises:
         SegOpsError: The outbox cannot be opened.
     """
-    with Signals() as signals:
+    with Signals(early) as signals:
         client = SegOpsClient.of(options)
         try:
             _serve(client, manager, reloading, signals)

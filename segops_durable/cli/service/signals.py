@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from segops_durable.cli.interruption import end_at_once
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType, TracebackType
 
     from typing_extensions import Self
@@ -20,17 +21,35 @@ ENDING = (signal.SIGTERM, signal.SIGINT)
 RELOADING = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
+def hear_reloads() -> list[int]:
+    """Have what asks for a reload noted from now on, and not end a service that only begins.
+
+    Returns:
+        Those that have come, to which others are added.
+    """
+    heard: list[int] = []
+    if threading.current_thread() is threading.main_thread():
+        for each in RELOADING:
+            if signal.getsignal(each) is signal.SIG_DFL:
+                signal.signal(each, lambda number, _frame: heard.append(number))
+    return heard
+
+
 class Signals:
     """Notes the signals that come; a second one that ends it ends it at once.
 
     Elsewhere than on the main thread none comes. Whoever waits is woken by a descriptor: a signal
     that comes just before a lock or a queue is waited for would be seen only at the end of that.
 
+    Args:
+        early: What has come already, of `hear_reloads`. Defaults to nothing.
+
     Attributes:
         is_over: Whether the service was asked to end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, early: Sequence[int] = ()) -> None:
+        self._early = early
         self._here, self._there = socket.socketpair()
         for each in (self._here, self._there):
             each.setblocking(False)  # noqa: FBT003 - the standard library's
@@ -47,7 +66,8 @@ class Signals:
 
     def takes_reload(self) -> bool:
         """Whether it was asked to read its settings again since the last time."""
-        count, self._reloads = self._reloads, 0
+        count, self._reloads = self._reloads + len(self._early), 0
+        self._early = ()
         return count > 0
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:

@@ -37,6 +37,22 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 
 
+EARLY = """
+import importlib, os, signal, sys
+from segops_durable.cli.start import main
+
+command = importlib.import_module(f"segops_durable.cli.commands.{os.environ['COMMAND']}")
+set_up = command.set_up
+
+def set_up_and_be_told(form):
+    os.kill(os.getpid(), signal.SIGHUP)
+    set_up(form)
+
+command.set_up = set_up_and_be_told
+main()
+"""
+
+
 class Callers:
     """Threads that post to a relay, and know what was answered with 202, and with what else.
 
@@ -147,6 +163,28 @@ def test_a_sighup_with_a_new_key_under_load_loses_and_refuses_no_request(
         assert {*older.refused} == {401}  # one key before is taken, and no older one
         assert relay.stop() == 0
     assert '"key_changed": true' in relay.log
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"), [("relay", RELAY[2:]), ("run_", ("run", "--log-format", "json"))]
+)
+def test_a_sighup_while_it_only_begins_is_heard_once_it_serves(
+    tmp_path: Path, systemd: Systemd, name: str, flags: tuple[str, ...]
+) -> None:
+    environ = {
+        "SEGOPS_API_URL": "http://127.0.0.1:9",
+        "SEGOPS_API_KEY": "sk_test",
+        "SEGOPS_QUEUE_PATH": str(tmp_path / "outbox.db"),
+        "SEGOPS_SHUTDOWN_TIMEOUT": "0",
+        "NOTIFY_SOCKET": systemd.address,
+        "COMMAND": name,
+    }
+    with service(tmp_path, ("-c", EARLY, *flags), environ) as started:
+        systemd.wait_for_line("READY=1")
+        systemd.wait_for(lambda said: said.startswith("RELOADING=1"))
+        systemd.wait_for_line("READY=1")
+        assert started.stop() == 0
+    assert "the key is the same" in started.log
 
 
 def test_settings_that_cannot_be_used_change_nothing_and_the_next_ones_are_heard(
