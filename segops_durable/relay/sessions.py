@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from segops_durable.api import Meaning, judge_failure
+from segops_durable.errors.plain_text import visible
 from segops_durable.events import is_unicode
 from segops_durable.identity import UserContext, claimed_identity, identity_of
 from segops_durable.relay.answers import RefusedError, detail
@@ -87,9 +88,15 @@ class Sessions:
 
 def _pass_on(answer: Answer) -> None:
     """Refuse as SegOps does, where it is about what was asked for."""
-    is_theirs = judge_failure(answer).meaning in {Meaning.REFUSED, Meaning.CREDENTIALS}
-    if answer.document is not None and is_theirs and answer.status not in _NOT_THEIRS:
-        raise RefusedError(answer.status, answer.document)
+    verdict = judge_failure(answer)
+    is_theirs = verdict.meaning in {Meaning.REFUSED, Meaning.CREDENTIALS}
+    if answer.document is None or not is_theirs or answer.status in _NOT_THEIRS:
+        return
+    try:
+        refused = RefusedError(answer.status, answer.document)
+    except ValueError:  # half of a surrogate pair, or no number: it cannot be said again
+        refused = detail(answer.status, visible(verdict.detail))
+    raise refused
 
 
 def _check_form(context: UserContext) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _MOST_SECONDS = 3.0
 """For a turn, and again for the answer. Official SDKs wait for ten, and have an event to send
 then."""
+_TURN_SECONDS = 3.0
+"""For so long somebody waits while SegOps is slow to answer those before."""
 _SECONDS_UNTRIED = 10.0
 """After no answer nobody is asked for so long: callers would wait one after the other."""
 
@@ -51,13 +53,19 @@ class Upstream:
         """What SegOps says to a request for a session.
 
         Returns:
-            None while it cannot be reached, or has no turn for this soon.
+            None while it cannot be reached, is slow, or has no turn for this soon.
         """
         until = self._client.clock.monotonic() + _MOST_SECONDS
-        async with self._one:
+        try:
+            await asyncio.wait_for(self._one.acquire(), _TURN_SECONDS)
+        except asyncio.TimeoutError:
+            return None
+        try:
             if not self._may_ask:
                 return None
             return await asyncio.to_thread(self._ask, context, until)
+        finally:
+            self._one.release()
 
     @property
     def _may_ask(self) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from segops_durable import sign_user_id
 from segops_durable.sandbox import HMAC_SECRET
+from support.peer import Peer, answer
 from support.relays import RunningRelay, event, sign_command
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from segops_durable.sandbox import Sandbox
+    from support.peer import Request
 
     Wait = Callable[[Callable[[], object]], None]
     MakeRelay = Callable[..., RunningRelay]
@@ -79,6 +83,44 @@ def test_what_segops_refuses_about_a_session_the_caller_is_told(
     sandbox.faults(status=400, json={"user_id": ["Malformed user_id."]})
     answer = relay.post("/api/auth/session/", {"user_id": "ann"}, key="pk_test")
     assert (answer.status_code, answer.json()) == (400, {"user_id": ["Malformed user_id."]})
+
+
+def test_what_segops_refuses_in_words_that_cannot_be_said_again_is_refused(
+    relay_home: Path,
+) -> None:
+    with (
+        Peer(lambda _request: answer(403, '{"detail": "no \\ud800"}')) as segops,
+        RunningRelay(segops.url, relay_home, api_key="pk_test") as relay,
+    ):
+        found = relay.post("/api/auth/session/", {"user_id": "ann"}, key="pk_test")
+    assert found.status_code == 403
+    assert found.json()["detail"].startswith("no ")
+
+
+def test_a_session_that_segops_is_slow_to_open_keeps_no_other_caller_waiting(
+    relay_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segops_durable.relay.upstream._MOST_SECONDS", 60.0)
+    monkeypatch.setattr("segops_durable.relay.upstream._TURN_SECONDS", 0.1)
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def react(_request: Request) -> None:
+        is_asked.set()
+        may_answer.wait(60)
+
+    with (
+        Peer(react) as segops,
+        RunningRelay(segops.url, relay_home, api_key="pk_test", options={"timeout": 60}) as relay,
+        ThreadPoolExecutor() as pool,
+    ):
+        try:
+            first = pool.submit(session, relay, anonymous_id="first")
+            assert is_asked.wait(60)
+            assert session(relay, anonymous_id="second")["uid"] == "second"
+            assert not first.done()
+        finally:
+            may_answer.set()
+        assert first.result()["uid"] == "first"
 
 
 @pytest.mark.parametrize(
