@@ -29,6 +29,9 @@ LONGEST_SECONDS = 0.01
 """A commit that takes longer is the last on the loop's thread, for a while."""
 _LEAST_SECONDS_ELSEWHERE, _MOST_SECONDS_ELSEWHERE = 0.05, 3.2
 """For how long that is: a disk has its moments, and twice as long each time that it has another."""
+_TIMES_ELSEWHERE = 4
+"""At least so many times as long as the commit took: who holds the outbox for seconds would have
+the loop serve nobody for all of them, one commit after the other."""
 
 
 class Together:
@@ -107,5 +110,6 @@ class Together:
         if end - start <= LONGEST_SECONDS:
             self._seconds_elsewhere = _LEAST_SECONDS_ELSEWHERE
             return
-        self._elsewhere_until = end + self._seconds_elsewhere
+        seconds = max(self._seconds_elsewhere, _TIMES_ELSEWHERE * (end - start))
+        self._elsewhere_until = end + seconds
         self._seconds_elsewhere = min(2 * self._seconds_elsewhere, _MOST_SECONDS_ELSEWHERE)

@@ -120,6 +120,21 @@ def test_one_that_is_alone_fares_as_any(monkeypatch: pytest.MonkeyPatch) -> None
         add_two(Disk(StorageError("no", path="x")))
 
 
+def test_one_that_took_for_long_is_the_last_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "_LEAST_SECONDS_ELSEWHERE", 0.0)
+    monkeypatch.setattr(together, "_TIMES_ELSEWHERE", 10_000)
+    disk = Disk()
+    disk.seconds = 0.02  # as of one who waits for another process
+
+    async def run() -> None:
+        both = Together(disk.store, disk.store_elsewhere)
+        for _ in range(3):
+            await both.add(entry(1))
+
+    asyncio.run(run())
+    assert (disk.commits, disk.elsewhere) == ([[1]], [1, 1])
+
+
 def test_one_that_stopped_waiting_does_no_harm_to_the_others() -> None:
     disk = Disk()
 
