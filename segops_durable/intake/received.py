@@ -32,7 +32,7 @@ def read_document(body: bytes) -> tuple[dict[str, Any], Callable[[Any], bytes]]:
     try:
         document, is_plain = read_object(body)
         if is_plain and write_json is not None:
-            return document, write_json
+            return document, _write_fast
         # numbers of many digits stay numbers, and integers whole
         found: dict[str, Any] = read_strictly(body)
     except RecursionError:
@@ -52,7 +52,7 @@ def encode_alike(
     Returns:
         None where one of them has to be looked at by itself.
     """
-    if write is not write_json or len(events) < _MANY:
+    if write is not _write_fast or len(events) < _MANY:
         return None
     return encode_received_many(events, now, anonymous_id, largest)
 
@@ -93,6 +93,14 @@ def encode_one(
 def first_line(error: BaseException) -> str:
     """What an error says, cut to what an answer can bear."""
     return (str(error) or type(error).__name__).splitlines()[0][:_LONGEST_WORDS]
+
+
+def _write_fast(value: object) -> bytes:
+    assert write_json is not None  # noqa: S101 - as whoever gave this has seen
+    try:
+        return write_json(value)
+    except TypeError:  # nested more deeply than orjson writes, and not than it reads
+        return _write_with_care(value)
 
 
 def _write_with_care(value: object) -> bytes:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from segops_durable.api import BATCH_PATH, SESSION_PATH
-from segops_durable.errors import SegOpsError
+from segops_durable.errors import ClosedError, SegOpsError
 from segops_durable.outbox import Receipt, RepeatedRequestError
 from segops_durable.relay.access import Access
 from segops_durable.relay.answers import RefusedError, detail, not_stored
@@ -101,16 +101,12 @@ class App:
 
     async def _track(self, scope: Scope, receive: Receive) -> tuple[int, str]:
         caller, body = await self._asked(scope, receive)
-        document, write = read_document(body)
-        events = self._encoded([document], write, caller, is_batch=False)
+        events = await self._read(self._event_of, body, caller)
         return await self._stored(scope, caller, body, events, '{"queued":true}')
 
     async def _batch(self, scope: Scope, receive: Receive) -> tuple[int, str]:
         caller, body = await self._asked(scope, receive)
-        if len(body) > _BYTES_OF_A_THREAD:
-            events = await asyncio.to_thread(self._events_of, body, caller)
-        else:
-            events = self._events_of(body, caller)
+        events = await self._read(self._events_of, body, caller)
         answer = f'{{"queued":{len(events.encoded)},"skipped":0}}'
         return await self._stored(scope, caller, body, events, answer)
 
@@ -130,6 +126,17 @@ class App:
         settings = self._settings
         most = min(settings.max_body_bytes, most or settings.max_body_bytes)
         return await read_body(receive, scope["head"], most, settings.body_timeout)
+
+    async def _read(
+        self, read: Callable[[bytes, Caller], Encoded], body: bytes, caller: Caller
+    ) -> Encoded:
+        if len(body) > _BYTES_OF_A_THREAD:
+            return await asyncio.to_thread(read, body, caller)
+        return read(body, caller)
+
+    def _event_of(self, body: bytes, caller: Caller) -> Encoded:
+        document, write = read_document(body)
+        return self._encoded([document], write, caller, is_batch=False)
 
     def _events_of(self, body: bytes, caller: Caller) -> Encoded:
         document, write = read_document(body)
@@ -191,6 +198,8 @@ class _Endpoint:
             await refused.answer(scope, receive, send)
         except GoneError:
             await Response(status_code=499)(scope, receive, send)  # nobody is there to read it
+        except asyncio.CancelledError:  # the relay ends, and has waited for long enough
+            await not_stored(ClosedError("")).answer(scope, receive, send)
         else:
             body = text.encode()
             length = str(len(body)).encode()

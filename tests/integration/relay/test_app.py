@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from segops_durable.relay.documents import read_document
 from support.relays import RelayProcess, RunningRelay, event
 
 if TYPE_CHECKING:
@@ -129,6 +130,34 @@ def test_what_is_no_batch_is_refused_in_segops_own_form_and_not_stored(
     assert isinstance(found.json(), dict)
     assert relay.waiting() == 0
     assert relay.track(event(1)).status_code == 202
+
+
+@pytest.mark.parametrize("depth", [250, 300, 900])
+def test_what_is_nested_deeply_goes_on_as_it_is_whoever_writes_it(
+    relay: RunningRelay, sandbox: Sandbox, wait_until: Wait, depth: int
+) -> None:
+    body = b'{"user_id": "u", "event_type": "x", "payload": {"n": %s1%s}}'
+    body %= b"[" * depth, b"]" * depth
+    assert relay.post("/api/ingestion/track/", data=body).status_code == 202
+    wait_until(sandbox.events)
+    assert sandbox.events()[0]["event"]["payload"] == json.loads(body)["payload"]
+
+
+@pytest.mark.parametrize("path", ["/api/ingestion/track/", BATCH])
+def test_a_large_body_is_read_on_another_thread_so_that_others_are_served_meanwhile(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    readers = []
+
+    def read(body: bytes) -> Any:
+        readers.append(threading.current_thread().name)
+        return read_document(body)
+
+    monkeypatch.setattr("segops_durable.relay.app.read_document", read)
+    for size in (10, 100_000):
+        sent = event(1, text="x" * size)
+        assert relay.post(path, {"events": [sent], **sent}).status_code == 202
+    assert readers[0] != readers[1]
 
 
 def test_only_what_does_not_say_when_it_occurred_is_corrected_with_the_clock(

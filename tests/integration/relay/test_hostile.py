@@ -173,3 +173,21 @@ def test_each_of_several_requests_in_one_go_has_an_answer_of_its_own(
     found = read_all(connect(good + bad + last))
     assert re.findall(rb"HTTP/1.1 (\d+) ", found) == [b"202", b"400", b"202"]
     assert impatient.waiting() == 2
+
+
+def test_a_body_that_does_not_come_keeps_no_relay_from_its_end_and_is_answered_in_order(
+    make_relay: MakeRelay, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("segops_durable.relay.serving._GRACE_SECONDS", 0.3)
+    relay = make_relay()
+    with ExitStack() as stack:
+        peer = Peers(relay, stack)(
+            HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+        )
+        assert peer.recv(12) == b"HTTP/1.1 100"  # it was let in
+        relay.stop()
+        found = read_all(peer)
+    assert b"HTTP/1.1 503 " in found
+    assert b"retry-after: 1" in found.lower()
+    assert "Traceback" not in caplog.text
+    assert relay.waiting() == 0
