@@ -23,7 +23,8 @@ def read_json(body: bytes) -> dict[str, Any]:
     """
     try:
         document = json.loads(body, parse_constant=_refuse)  # NaN is Python's, and no JSON
-        if b"\\u" in body:  # half of a surrogate pair can be written so, and not be kept
+        if b"\\u" in body or b"\0" in body or not body.isascii():
+            # half of a surrogate pair can be written so, in one encoding or another, and not kept
             json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise BadFieldError("detail", "JSON parse error") from None

@@ -122,7 +122,9 @@ def test_a_signature_is_checked_and_can_be_required(sandbox: Sandbox) -> None:
     assert status({"anonymous_id": "visitor"}) == 200
 
 
-@pytest.mark.parametrize("payload", [b'{"x": NaN}', b'{"x": -Infinity}', b'{"x": "\\ud800"}'])
+@pytest.mark.parametrize(
+    "payload", [b'{"x": NaN}', b'{"x": -Infinity}', b'{"x": "\\ud800"}', b'{"x": "\xed\xa0\x80"}']
+)
 def test_what_is_no_json_or_no_text_is_refused(sandbox: Sandbox, payload: bytes) -> None:
     body = b'{"user_id": "u", "event_type": "x", "payload": %b}' % payload
     for path, data in ((TRACK, body), (BATCH, b'{"events": [%b]}' % body)):
