@@ -79,6 +79,7 @@ class App:
         cors = CORSMiddleware(
             starlette,
             allow_origins=[each.lower() for each in self._settings.allow_origins],
+            allow_credentials=True,  # there are none that a browser has; beacons are sent so still
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Encoding", "Idempotency-Key"],
             allow_private_network=True,

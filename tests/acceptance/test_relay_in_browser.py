@@ -42,6 +42,23 @@ const post = (path, headers, body) => fetch(relay + path, {
   done([asked.status, answer.status, await answer.json(), beacon]);
 })().catch(error => done(String(error)));
 """
+CREDENTIALS = """
+const [relay, done] = arguments;
+const event = number => ({user_id: "ann", event_type: "page_viewed", payload: {number}});
+const type = "application/json";
+(async () => {
+  const asked = await fetch(`${relay}/api/auth/session/`, {method: "POST",
+    headers: {Authorization: "ApiKey pk_test"}, body: '{"anonymous_id": "ann"}'});
+  const {token} = await asked.json();
+  const answer = await fetch(`${relay}/api/ingestion/track/`, {
+    method: "POST", credentials: "include", body: JSON.stringify(event(1)),
+    headers: {"Content-Type": type, Authorization: `Bearer ${token}`}});
+  const beacon = navigator.sendBeacon(
+    `${relay}/api/ingestion/track/?token=${encodeURIComponent(token)}`,
+    new Blob([JSON.stringify(event(2))], {type}));
+  done([answer.status, beacon]);
+})().catch(error => done(String(error)));
+"""
 BEACON = """
 navigator.sendBeacon(arguments[0] + "/api/ingestion/track/", JSON.stringify(
   {user_id: "ann", event_type: "page_viewed"}));
@@ -128,6 +145,14 @@ def test_a_page_that_posts_with_fetch_and_beacons_offline_loses_nothing(
     seen.open(f"{relay.url}/#token={TOKEN}")
     seen.wait_for_text("[data-figure=accepted]", "8")
     seen.wait_for_text("#state-word", "idle")
+
+
+def test_what_a_browser_sends_with_credentials_as_it_does_a_beacon_of_json_is_taken(
+    seen: Seen, relay: RunningRelay, shop: str, sandbox: Sandbox, wait_until: Callable[..., None]
+) -> None:
+    seen.open(shop)
+    assert seen.driver.execute_async_script(CREDENTIALS, relay.url) == [202, True]
+    wait_until(lambda: numbers_of(sandbox) == [1, 2])
 
 
 def test_what_a_page_posts_is_seen_at_the_relay_as_it_comes_and_leaves(

@@ -116,6 +116,7 @@ def test_a_page_that_was_allowed_may_ask_first_and_then_post_and_read_the_answer
     assert preflight.status_code == 200
     assert preflight.headers["Access-Control-Allow-Origin"] == SHOP
     assert preflight.headers["Access-Control-Allow-Private-Network"] == "true"
+    assert preflight.headers["Access-Control-Allow-Credentials"] == "true"
     for key, status in (("sk_test", 202), ("sk_other", 401)):
         answer = relay.track(event(1), key=key, headers={"Origin": SHOP})
         assert answer.status_code == status
