@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _FIELDS = ("user_id", "user_id_sig", "user_id_ts")
 _SECONDS = 10.0
+_SLOW_SECONDS, _TIMES_UNTRIED = 1.0, 9
+"""After a failure that took longer nobody is asked for so many times as long: what is sent waits
+meanwhile, also that of all others."""
 _MOST_USERS = 1024
 _MOST_BYTES = 1 << 16
 
@@ -43,6 +46,7 @@ class Signer(Renewal):
     def __init__(self, settings: RelaySettings) -> None:
         self._ask = _asking(settings)
         self._known: OrderedDict[str, UserContext] = OrderedDict()
+        self._untried_until = 0.0
 
     def note(self, context: UserContext) -> None:
         """Remember what SegOps has opened a session for."""
@@ -58,17 +62,31 @@ class Signer(Renewal):
         is_fresh = abs(time.time() - (known.user_id_ts or 0)) < SIGNATURE_SECONDS
         if is_fresh or self._ask is None:
             return known if is_fresh else UserContext(user_id)
-        return _asked(self._ask, known, is_checked=True)
+        return self._asked(self._ask, known, is_checked=True)
 
     def renew(self, claim: UserContext) -> UserContext | None:
         """Have the backend check what somebody has claimed, and sign for them afresh."""
-        return None if self._ask is None else _asked(self._ask, claim, is_checked=False)
+        return None if self._ask is None else self._asked(self._ask, claim, is_checked=False)
+
+    def _asked(
+        self, ask: Callable[[bytes], bytes], claim: UserContext, *, is_checked: bool
+    ) -> UserContext:
+        began = time.monotonic()
+        if began < self._untried_until:
+            raise SigningError("what signs for users failed slowly, and is left alone for a while")
+        question = {**{name: getattr(claim, name) for name in _FIELDS}, "checked": is_checked}
+        try:
+            return _context(ask(json.dumps(question).encode()))
+        except SigningError:
+            seconds = time.monotonic() - began
+            if seconds >= _SLOW_SECONDS:
+                self._untried_until = time.monotonic() + _TIMES_UNTRIED * seconds
+            raise
 
 
-def _asked(ask: Callable[[bytes], bytes], claim: UserContext, *, is_checked: bool) -> UserContext:
-    question = {**{name: getattr(claim, name) for name in _FIELDS}, "checked": is_checked}
+def _context(answer: bytes) -> UserContext:
     try:
-        found: Any = json.loads(ask(json.dumps(question).encode()))
+        found: Any = json.loads(answer)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):

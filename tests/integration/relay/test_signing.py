@@ -73,6 +73,26 @@ def test_a_command_that_signs_for_nobody_is_told_of_without_its_words(command: s
     assert "secret" not in str(caught.value)
 
 
+def test_what_fails_slowly_is_asked_once_and_not_for_each_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "signer.py"
+    path.write_text(f"open({str(tmp_path / 'asked')!r}, 'a').write('x'); raise SystemExit(1)")
+    signer = Signer(RelaySettings(sign_command=f"{sys.executable} {path}"))
+    monkeypatch.setattr("segops_durable.relay.signing._SLOW_SECONDS", 60.0)
+    for _ in range(2):  # that was soon said
+        with pytest.raises(SigningError, match="status 1"):
+            signer.renew(CLAIM)
+    monkeypatch.setattr("segops_durable.relay.signing._SLOW_SECONDS", 0.0)
+    monkeypatch.setattr("segops_durable.relay.signing._TIMES_UNTRIED", 1e9)
+    with pytest.raises(SigningError, match="status 1"):
+        signer.renew(CLAIM)
+    for _ in range(3):
+        with pytest.raises(SigningError, match="left alone"):
+            signer("bob")
+    assert (tmp_path / "asked").read_text() == "xxx"
+
+
 def test_a_command_is_no_line_of_a_shell(tmp_path: Path) -> None:
     code = "import json, sys; print(json.dumps({**json.load(sys.stdin), 'user_id_ts': 7}))"
     path = tmp_path / "a signer.py"
