@@ -164,7 +164,7 @@ def _judge(identity: str, answer: Answer) -> tuple[HeaderAuth, float] | Verdict:
     document = answer.document or {}
     token, uid = document.get("token"), document.get("uid")
     lifetime = _lifetime(document.get("expires_at"), answer.headers.get("Date"))
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+    if not isinstance(token, str) or not (token and token.isascii() and token.isprintable()):
         return Verdict(Meaning.NOT_SEGOPS, answer.status, "no session token in the answer")
     if lifetime is None:
         return Verdict(Meaning.NOT_SEGOPS, answer.status, "the session does not say its end")

@@ -257,6 +257,7 @@ def test_a_token_for_somebody_else_or_none_at_all_sends_nothing(
         {"token": "t", "expires_at": expires, "uid": "somebody else"},
         {"token": "t", "expires_at": "whenever", "uid": client.anonymous_id},
         {"token": "t\n", "expires_at": expires, "uid": client.anonymous_id},
+        {"token": "", "expires_at": expires, "uid": client.anonymous_id},
         {"expires_at": expires},
     ):
         sandbox.faults(status=200, json=reply)
