@@ -76,10 +76,10 @@ _accept = RelayClient.accept
 _later: set[asyncio.Task[None]] = set()
 
 
-async def _accept_later(self: RelayClient, *given: Any) -> None:  # noqa: ANN401 - as it is given
+async def _accept_later(self: RelayClient, *given: Any, **more: Any) -> None:  # noqa: ANN401 - as they are given
     async def accept() -> None:
         await asyncio.sleep(_SECONDS_LATE)
-        await _accept(self, *given)
+        await _accept(self, *given, **more)
 
     task = asyncio.get_running_loop().create_task(accept())
     _later.add(task)
