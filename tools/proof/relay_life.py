@@ -58,7 +58,7 @@ def live(life: RelayLife) -> None:
     # whom a server refuses every so many requests has no share to learn, and would hardly send
     Rate.refuse = lambda *_given: None  # type: ignore[method-assign]  # as is meant
     if life.mutant == "answer-first":
-        RelayClient.accept = _accept_later  # type: ignore[method-assign,assignment]  # as is meant
+        RelayClient.accept = _accept_later  # type: ignore[method-assign]  # as is meant
     elif life.mutant == "no-receipts":
         Receipts.noting = lambda *_given: lambda _writer: None  # type: ignore[method-assign]  # likewise
     options = Options(
