@@ -132,8 +132,9 @@ def _copies(path: Path) -> Iterator[Finding]:
         file = shlex.quote(str(path.with_name(name)))
         text = f"{name}: whether all that could be read of it is in the outbox is not known"
         mend = (
-            "An older version set it aside. To bring its events here, those again that are here "
-            f"or were sent: segops-durable doctor --offline --repair --queue-path {file}, then "
+            "It is what waited before another file took its place, or an older version set it "
+            "aside. To bring its events here, those again that are here or were sent: "
+            f"segops-durable doctor --offline --repair --queue-path {file}, then "
             f"segops-durable adopt {file}"
         )
         yield Finding("damaged files", Grade.NOTE, text, mend)
