@@ -42,15 +42,23 @@ class InnerClient(SegOpsClient):
         self._check_open()
         return Draft(self._intake, self._delivery.current)
 
-    def store_together(self, entries: Sequence[Entry]) -> list[SegOpsError | None]:
+    def store_together(
+        self, entries: Sequence[Entry], *, is_brief: bool = False
+    ) -> list[SegOpsError | None]:
         """Store what several calls have to, in one transaction; say how each fared.
 
+        Args:
+            entries: What is to be stored.
+            is_brief: Whether only a moment is waited for whoever has the outbox locked. Defaults
+                to False.
+
         Raises:
+            BusyOutboxError: None of it was stored: another process or thread has it locked.
             StorageError: None of it could be stored, or it is unknown whether it was.
             ClosedError: The client is shut down.
         """
         self._check_open()
-        return self._intake.append_together(entries, self._delivery.current)
+        return self._intake.append_together(entries, self._delivery.current, is_brief=is_brief)
 
     def make_room(self, seconds: float) -> None:
         """Have events sent, and wait until a full outbox may have room again; a moment at most."""

@@ -188,17 +188,19 @@ class Intake:
         listener.notice(len(encoded))
 
     def append_together(
-        self, entries: Sequence[Entry], listener: Listener
+        self, entries: Sequence[Entry], listener: Listener, *, is_brief: bool = False
     ) -> list[SegOpsError | None]:
         """Store what several calls were given, in one transaction; say how each fared.
 
-        Nobody waits here for room in a full outbox.
+        Nobody waits here for room in a full outbox; and with `is_brief` only a moment for whoever
+        has it locked.
 
         Raises:
+            BusyOutboxError: None of it was stored: another process or thread has it locked.
             StorageError: None of it could be stored, or it is unknown whether it was.
             ClosedError: The outbox is closed.
         """
-        errors = self._outbox.commit.append_together(entries)
+        errors = self._outbox.commit.append_together(entries, is_brief=is_brief)
         fared = zip(entries, errors, strict=True)
         listener.notice(sum(len(each.events) for each, error in fared if error is None))
         return errors

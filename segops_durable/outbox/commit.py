@@ -32,6 +32,7 @@ from segops_durable.outbox.records.rows import new_rows
 from segops_durable.outbox.records.tally import Recount
 from segops_durable.outbox.store.complaints import interrupted_error
 from segops_durable.outbox.store.event_queue import FEW_ROWS
+from segops_durable.outbox.store.gate import BRIEF_SECONDS
 from segops_durable.outbox.store.log_size import cut_log, log_excess
 from segops_durable.system.bell import Bell
 from segops_durable.system.clock import Moment
@@ -126,16 +127,21 @@ class GroupCommit:
         if append.error is not None:
             raise append.error
 
-    def append_together(self, entries: Sequence[Entry]) -> list[SegOpsError | None]:
+    def append_together(
+        self, entries: Sequence[Entry], *, is_brief: bool = False
+    ) -> list[SegOpsError | None]:
         """Store what several calls have to, in one transaction; durable when this returns.
 
         Args:
             entries: Of each call all is stored, or nothing.
+            is_brief: Whether only a moment is waited for whoever has the outbox locked. Defaults
+                to False: as long as `append` waits.
 
         Returns:
             For each, what `append` would raise for it alone; None where it was stored.
 
         Raises:
+            BusyOutboxError: None was stored: another process or thread has it locked.
             StorageError: None could be stored, or it is unknown whether they were.
             ClosedError: The outbox is closed, or was opened by another process.
         """
@@ -144,7 +150,8 @@ class GroupCommit:
         group.appends = [each for each in appends if each.error is None]
         if group.appends:
             self._store.check_writable()
-            self._store.append(partial(self._commit, group))
+            seconds = BRIEF_SECONDS if is_brief else None
+            self._store.append(partial(self._commit, group), seconds)
         return [each.error for each in appends]
 
     def _append_of(self, entry: Entry) -> Append:

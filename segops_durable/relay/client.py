@@ -132,7 +132,7 @@ class RelayClient(AsyncSegOpsClient):
     def _store_at_once(self, entries: Sequence[Entry]) -> Sequence[SegOpsError | None]:
         if self._is_closed:
             raise closed_error()
-        return self.inner.store_together(entries)
+        return self.inner.store_together(entries, is_brief=True)
 
     async def _store_elsewhere(self, entry: Entry) -> None:
         loop, _ = await self._open()

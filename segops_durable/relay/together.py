@@ -13,7 +13,7 @@ import copy
 import time
 from typing import TYPE_CHECKING
 
-from segops_durable.errors import QueueFullError, SegOpsError
+from segops_durable.errors import BusyOutboxError, QueueFullError, SegOpsError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -38,8 +38,9 @@ class Together:
     """Collects what the requests of a turn have to store.
 
     Args:
-        store: Stores it, in one transaction; says how each has fared.
-        store_elsewhere: Has one stored by another thread, and waits for room if it should.
+        store: Stores it, in one transaction; says how each has fared. It waits for nobody.
+        store_elsewhere: Has one stored by another thread, and waits for whoever has the outbox
+            locked, and for room if it should.
     """
 
     def __init__(self, store: Store, store_elsewhere: Callable[[Entry], Awaitable[object]]) -> None:
@@ -63,8 +64,8 @@ class Together:
             await self._store_elsewhere(entry)
             return
         error = self._stored([entry])[0] if is_alone else await self._in_turn(entry)
-        if isinstance(error, QueueFullError):
-            await self._store_elsewhere(entry)  # where it may wait for room
+        if isinstance(error, (BusyOutboxError, QueueFullError)):
+            await self._store_elsewhere(entry)  # nothing was stored, and there it may wait
         elif error is not None:
             raise error
 

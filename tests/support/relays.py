@@ -81,6 +81,11 @@ class RunningRelay:
         return self.home / "outbox.db"
 
     @property
+    def loop_thread(self) -> int | None:
+        """The thread that its loop runs on."""
+        return self._thread.ident
+
+    @property
     def _flags(self) -> list[str]:
         """The options, and where to listen: where it did before, or anywhere."""
         listen = self.url.removeprefix("http://") or "127.0.0.1:0"

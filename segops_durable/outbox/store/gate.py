@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from segops_durable.errors import ClosedError
 from segops_durable.system.filelock import FileLock
@@ -22,6 +22,9 @@ LOCK_TIMEOUT = 5.0
 """Seconds that `Options.lock_timeout` defaults to."""
 
 _ALL: Living[WriteGate] = Living()
+
+BRIEF_SECONDS = 0.02
+"""How long one waits who has others to serve meanwhile."""
 
 MOST_WAITS = 12
 """How many times as long is waited for one who works: for a thread, or a process that gets on."""
@@ -49,6 +52,7 @@ class WriteGate:
         self.path: Path = lock_path(outbox_path)
         self._seconds = seconds
         self._threads = BoundedLock(MOST_WAITS * seconds)
+        self._brief_turn = self._threads.turn_of(BRIEF_SECONDS)  # to make one takes time
         self.is_mine: Callable[[], bool] = self._threads.is_mine
         self._processes = FileLock(self.path, like=outbox_path)
         self.keep: Callable[[int, bytes], None] = self._processes.keep
@@ -76,9 +80,7 @@ class WriteGate:
         arrived = time.monotonic()
         is_mine, may_hold = True, False
         try:
-            with (
-                self._threads.turn if seconds is None else self._threads.turn_of(seconds) as is_mine
-            ):
+            with self._turn_of(seconds) as is_mine:
                 if is_mine:
                     may_hold = True
                     try:
@@ -113,6 +115,11 @@ class WriteGate:
         """Refuse whoever waits, or comes later."""
         self._processes.close()
 
+    def _turn_of(self, seconds: float | None) -> Any:  # noqa: ANN401 - as `BoundedLock.turn`
+        if seconds is None:
+            return self._threads.turn
+        return self._brief_turn if seconds == BRIEF_SECONDS else self._threads.turn_of(seconds)
+
     def _wait(self, arrived: float, seconds: float | None) -> None:
         """Wait for the file lock, in two halves, to see whether its holder gets on.
 
@@ -124,6 +131,7 @@ class WriteGate:
             raise closed_error()
         # a thread before this one waited its whole time while this one queued behind it: the
         # holder is stuck, and if each of many threads waited as long, the last would for minutes
+        is_whole = seconds is None
         if self._gave_up_at > arrived:
             seconds = 0.0
         elif seconds is None:
@@ -139,7 +147,8 @@ class WriteGate:
             if half and not _gets_on(before, holder):
                 break
             before = holder
-        self._gave_up_at = time.monotonic()
+        if is_whole:  # whoever waits for a moment only knows nothing of a holder that is stuck
+            self._gave_up_at = time.monotonic()
         raise TimeoutError("another process has kept the lock")
 
 

@@ -104,10 +104,10 @@ class Store:
 
     # Use
 
-    def append(self, action: Callable[[EventQueue], None]) -> None:
+    def append(self, action: Callable[[EventQueue], None], seconds: float | None = None) -> None:
         """As `write`, for what adds rows, as `LiveFile.append`, and has asked `check_writable`."""
         try:
-            self.gate.run(self._live.append, action)
+            self.gate.run(self._live.append, action, seconds=seconds)
         except (OSError, sqlite3.Error) as error:
             raise storage_error(self.path, "cannot be written", error) from error
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 import socket
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from segops_durable.outbox.store.gate import WriteGate, lock_path
+from segops_durable.system.filelock import FileLock
 from support.relays import RunningRelay, event
 
 if TYPE_CHECKING:
@@ -191,3 +195,26 @@ def test_a_body_that_does_not_come_keeps_no_relay_from_its_end_and_is_answered_i
     assert b"retry-after: 1" in found.lower()
     assert "Traceback" not in caplog.text
     assert relay.waiting() == 0
+
+
+def test_while_another_has_the_outbox_locked_those_are_served_who_store_nothing(
+    make_relay: MakeRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = make_relay(options={"lock_timeout": 120.0})
+    assert relay.track(event(0)).status_code == 202
+    usually, is_waiting = WriteGate._wait, threading.Event()
+
+    def wait(self: WriteGate, *arguments: Any) -> None:
+        if threading.get_ident() == relay.loop_thread:
+            is_waiting.set()
+        usually(self, *arguments)
+
+    monkeypatch.setattr(WriteGate, "_wait", wait)
+    with ThreadPoolExecutor() as pool, closing(FileLock(lock_path(relay.queue_path))) as lock:
+        assert lock.acquire(60)
+        stored = pool.submit(relay.track, event(1))
+        assert is_waiting.wait(60)
+        assert relay.get("/").status_code == 200  # the page
+        assert not stored.done()
+        lock.release()
+        assert stored.result().status_code == 202

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from segops_durable.errors import QueueFullError, SegOpsError, StorageError
+from segops_durable.errors import BusyOutboxError, QueueFullError, SegOpsError, StorageError
 from segops_durable.outbox import Entry
 from segops_durable.relay import together
 from segops_durable.relay.together import Together
@@ -69,6 +69,12 @@ def test_each_hears_of_a_commit_that_failed_with_an_error_of_its_own(error: Exce
     found = add_all(Disk(error), 1, 2)
     assert [type(each) for each in found] == [type(error)] * 2
     assert found[0] is not found[1]
+
+
+def test_one_for_whom_the_outbox_is_locked_waits_elsewhere() -> None:
+    disk = Disk(BusyOutboxError("locked", path="x", pid=None, is_stopped=False))
+    assert add_all(disk, 1, 2) == [None, None]
+    assert disk.elsewhere == [1, 2]
 
 
 def test_one_for_whom_there_is_no_room_waits_elsewhere() -> None:
