@@ -21,7 +21,8 @@ def environment(extra: str, python: str | None = None, *, held_to: str = "") -> 
     """Make sure that a virtual environment has the package with an extra.
 
     Args:
-        extra: An extra of the package: ``sandbox``, ``test`` or ``dev``.
+        extra: An extra of the package, ``sandbox``, ``test`` or ``dev``; or some of them, as
+            ``relay,sandbox``.
         python: The interpreter to make it with. Defaults to the running one.
         held_to: A version of something in the extra, as ``pyspark==4.0.*``. Defaults to none: the
             newest that the extra allows.
@@ -31,7 +32,7 @@ def environment(extra: str, python: str | None = None, *, held_to: str = "") -> 
     """
     version = _version(python or sys.executable)
     held = re.sub(r"[^a-z0-9.]|\.\*", "", held_to)
-    home = ROOT / f".venv-{extra}{held and '-' + held}-{version}"
+    home = ROOT / f".venv-{extra.replace(',', '-')}{held and '-' + held}-{version}"
     interpreter = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = home / "made-of"
     made_of = hashlib.sha256(_what_pip_reads()).hexdigest()

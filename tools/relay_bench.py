@@ -7,4 +7,4 @@ import sys
 from _environment import run_tool
 
 if __name__ == "__main__":
-    sys.exit(run_tool("speed.relay", "sandbox", ("starlette", "uvicorn")))
+    sys.exit(run_tool("speed.relay", "relay,sandbox", ("orjson", "starlette", "uvicorn")))
