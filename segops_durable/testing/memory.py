@@ -205,6 +205,8 @@ class MemoryCheckpoints:
         check_job(name)
         return json.loads(self.texts[name]) if name in self.texts else None
 
+    last = position
+
     def positions(
         self,
         prefix: str,

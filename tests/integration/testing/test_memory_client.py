@@ -26,7 +26,9 @@ from segops_durable import (
     State,
     UserContext,
 )
+from segops_durable.outbox.checkpoints import Checkpoints
 from segops_durable.testing import MemoryClient
+from segops_durable.testing.memory import MemoryCheckpoints
 from support.examples import examples
 
 if TYPE_CHECKING:
@@ -313,3 +315,9 @@ def test_neither_a_file_nor_a_thread_is_made(
     with MemoryClient(NOWHERE, "sk_test", queue_path=tmp_path / "outbox.db") as client:
         client.track_many([Event("u", "e")] * 1000)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_knows_of_jobs_whatever_an_outbox_does() -> None:
+    names = [name for name in vars(Checkpoints) if not name.startswith("_")]
+    assert names
+    assert [name for name in names if not hasattr(MemoryCheckpoints, name)] == []
