@@ -37,7 +37,7 @@ class Listener:
         self._file: tuple[int, int] | None = None
         try:
             if self._path is None:
-                self.socket = _of_address(settings)
+                self.socket: socket.socket = _of_address(settings)
             else:
                 self.socket = _of_file(self._path)
                 self._file = _identity(self._path)

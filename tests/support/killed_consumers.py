@@ -111,12 +111,13 @@ def _store_apart(count: int, *, dies: bool) -> None:
     append: Callable[..., Any] = GroupCommit.append_together
     left = [count]
 
-    def apart(commit: GroupCommit, entries: list[Entry]) -> Any:
-        append(commit, [each._replace(checkpoint=None) for each in entries])
+    def apart(commit: GroupCommit, entries: list[Entry], **named: Any) -> Any:
+        append(commit, [each._replace(checkpoint=None) for each in entries], **named)
         left[0] -= 1
         if left[0] == 0 and dies:
             os.kill(os.getpid(), signal.SIGKILL)
-        return append(commit, [each._replace(events=[], moments=[]) for each in entries])
+        rest = [each._replace(events=[], moments=[]) for each in entries]
+        return append(commit, rest, **named)
 
     GroupCommit.append_together = apart  # type: ignore[method-assign, assignment]  # in this process only
 
