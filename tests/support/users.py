@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
-import traceback
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from segops_durable import SegOpsClient
+from support.children import in_child, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,21 +41,14 @@ def home_of(user: int, mode: int = 0o700) -> Iterator[Path]:
 
 def as_user(user: int, work: Callable[[], object], status: int = 0) -> None:
     """Work in a child that gives up root for good; it has to end with a status."""
-    child = os.fork()
-    if not child:
-        ended = 1
-        try:
-            signal.alarm(60)  # a child that hangs ends, and tells
-            os.setgroups([])
-            os.setgid(user)
-            os.setuid(user)
-            work()
-            ended = 0
-        except BaseException:  # noqa: BLE001 - nobody else would hear of it
-            os.write(2, traceback.format_exc().encode())
-        finally:
-            os._exit(ended)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == status
+
+    def give_up_and_work() -> None:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+        work()
+
+    assert status_of(in_child(give_up_and_work)) == status
 
 
 def client_at(path: Path) -> SegOpsClient:

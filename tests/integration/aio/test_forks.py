@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
-import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ import pytest
 
 from segops_durable.client import per_process, wiring
 from support.aio import track
+from support.children import in_child, status_of
 from support.peer import Peer, Request
 
 if TYPE_CHECKING:
@@ -39,26 +38,6 @@ def segops() -> Iterator[Peer]:
 
     with Peer(accept) as peer:
         yield peer
-
-
-def in_child(work: Callable[[], Any]) -> int:
-    """Fork, work in the child, and end it; return its id."""
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        signal.alarm(60)  # a child that hangs ends, and tells
-        work()
-        status = 0
-    except BaseException:  # noqa: BLE001 - nobody else would hear of it
-        os.write(2, traceback.format_exc().encode())
-    finally:
-        os._exit(status)
-
-
-def status_of(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 async def track_all(client: AsyncSegOpsClient, *numbers: int) -> None:
@@ -90,7 +69,10 @@ def test_workers_that_are_forked_from_one_process_track_with_its_client(
 
 
 def test_forks_under_load_lose_nothing_and_hang_nobody(make_async: Make, segops: Peer) -> None:
-    client = make_async(api_url=segops.url, flush_interval=0.05)
+    # without syncs: of many processes one may wait for long for a disk to which others write
+    client = make_async(
+        api_url=segops.url, flush_interval=0.05, lock_timeout=60, durability="normal"
+    )
     asyncio.run(track_all(client, 0))  # its thread is the sender before there are others
     tracked = 0
 
