@@ -80,7 +80,7 @@ class WriteGate:
         arrived = time.monotonic()
         is_mine, may_hold = True, False
         try:
-            with self._turn_of(seconds) as is_mine:
+            with self._threads.turn if seconds is None else self._turn_of(seconds) as is_mine:
                 if is_mine:
                     may_hold = True
                     try:
@@ -115,9 +115,7 @@ class WriteGate:
         """Refuse whoever waits, or comes later."""
         self._processes.close()
 
-    def _turn_of(self, seconds: float | None) -> Any:  # noqa: ANN401 - as `BoundedLock.turn`
-        if seconds is None:
-            return self._threads.turn
+    def _turn_of(self, seconds: float) -> Any:  # noqa: ANN401 - as `BoundedLock.turn`
         return self._brief_turn if seconds == BRIEF_SECONDS else self._threads.turn_of(seconds)
 
     def _wait(self, arrived: float, seconds: float | None) -> None:
